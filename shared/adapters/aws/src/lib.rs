@@ -1,0 +1,1 @@
+//! STS and EKS: cluster access.

@@ -1,0 +1,1 @@
+//! Kubernetes, Flux and istiod through the API server.

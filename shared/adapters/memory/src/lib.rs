@@ -1,0 +1,1 @@
+//! Registry, run record and locks in memory, with DynamoDB's conditional writes.

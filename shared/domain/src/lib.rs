@@ -1,0 +1,1 @@
+//! Decisions of GUARD: facts in, verdict out.

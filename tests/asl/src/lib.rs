@@ -1,0 +1,1 @@
+//! Amazon States Language: parse, lint, interpret in virtual time.

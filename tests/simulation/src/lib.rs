@@ -1,0 +1,1 @@
+//! World, state machines, tasks and adapters in one process, in virtual time.

@@ -1,0 +1,1 @@
+//! A simulated GitLab, Datadog, STS, EKS, Kubernetes, Flux and istiod.
