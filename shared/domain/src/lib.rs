@@ -1,1 +1,33 @@
-//! Decisions of GUARD: facts in, verdict out.
+//! Decisions of GUARD: facts in, verdict out. Everything here is a pure function over plain values.
+//!
+//! Never here: async, I/O, a clock, the environment, logging, or any vendor's type.
+
+mod batch_order;
+mod cluster;
+mod component;
+mod config;
+mod facts;
+mod finding;
+mod id;
+mod merge_request;
+mod status;
+mod version;
+
+pub mod upgrade_path;
+
+pub use batch_order::{OrderError, in_order};
+pub use cluster::{ClusterMetadata, ClusterRecord, DatadogTags, HistoryEntry};
+pub use component::Component;
+pub use config::{
+    AwsConfig, Config, ConfigProblem, DatadogConfig, ExecutionConfig, FreezeWindow, GitLabConfig,
+    KubernetesOverride, PolicyConfig, RollbackConfig, RollbackScope, Thresholds, ValidationConfig,
+};
+pub use facts::{
+    ClusterFacts, Condition, HelmReleaseFacts, IstiodFacts, KustomizationFacts, MonitorFacts, NodeFacts,
+    RolloutCounts, RolloutFacts, TrafficWindow, WorkloadFacts, WorkloadKind, WorkloadRef,
+};
+pub use finding::{Finding, Severity, Verdict};
+pub use id::{BatchId, ClusterId, InvalidName, RunId};
+pub use merge_request::{Direction, FileContent, MergeRequest, MergeRequestState, Proposal};
+pub use status::ClusterStatus;
+pub use version::{InvalidVersion, IstioVersion};

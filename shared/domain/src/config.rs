@@ -1,0 +1,317 @@
+//! The configuration document. Its keys are those of the first GUARD plus `policy`; unknown keys are refused.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::BatchId;
+
+/// The whole document.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// AWS names.
+    pub aws: AwsConfig,
+    /// GitLab.
+    pub gitlab: GitLabConfig,
+    /// Datadog.
+    pub datadog: DatadogConfig,
+    /// How batches run.
+    pub execution: ExecutionConfig,
+    /// Soak and thresholds.
+    pub validation: ValidationConfig,
+    /// The way back.
+    pub rollback: RollbackConfig,
+    /// For each batch, the batches that must be healthy first.
+    pub batch_order: BTreeMap<BatchId, Vec<BatchId>>,
+    /// Rules of this fleet.
+    pub policy: PolicyConfig,
+}
+
+/// `aws`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AwsConfig {
+    /// Region of GUARD itself.
+    pub region: String,
+}
+
+impl Default for AwsConfig {
+    fn default() -> Self {
+        Self { region: "us-east-1".into() }
+    }
+}
+
+/// `gitlab`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GitLabConfig {
+    /// Base URL, for example `https://gitlab.example.com`.
+    pub url: String,
+    /// Branch that Flux follows.
+    pub default_target_branch: String,
+    /// Labels of every merge request.
+    pub labels: Vec<String>,
+}
+
+impl Default for GitLabConfig {
+    fn default() -> Self {
+        Self { url: String::new(), default_target_branch: "main".into(), labels: vec!["guard".into()] }
+    }
+}
+
+/// `datadog`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatadogConfig {
+    /// Site, for example `datadoghq.eu`.
+    pub site: String,
+}
+
+impl Default for DatadogConfig {
+    fn default() -> Self {
+        Self { site: "datadoghq.com".into() }
+    }
+}
+
+/// `execution`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExecutionConfig {
+    /// Clusters worked on at the same time, 1 to 40 (the limit of an inline Map).
+    pub max_parallel_clusters: u32,
+}
+
+impl Default for ExecutionConfig {
+    fn default() -> Self {
+        Self { max_parallel_clusters: 5 }
+    }
+}
+
+/// `validation`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ValidationConfig {
+    /// Soak after the restarts, minutes.
+    pub soak_period_minutes: u32,
+    /// How long Flux and istiod may take, minutes.
+    pub flux_sync_timeout_minutes: u32,
+    /// What is tolerable.
+    pub thresholds: Thresholds,
+}
+
+impl Default for ValidationConfig {
+    fn default() -> Self {
+        Self { soak_period_minutes: 60, flux_sync_timeout_minutes: 15, thresholds: Thresholds::default() }
+    }
+}
+
+/// `validation.thresholds`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Thresholds {
+    /// Rise of p95 latency over the baseline that is not tolerable, percent.
+    pub latency_increase_percent: f64,
+    /// Share of 5xx answers that is not tolerable, 0 to 1.
+    pub error_rate_max: f64,
+    /// Rise of the share of 5xx answers over the baseline that is not tolerable, 0 to 1.
+    pub error_rate_increase_max: f64,
+    /// Requests below which a window says nothing.
+    pub min_request_volume: u64,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self {
+            latency_increase_percent: 10.0,
+            error_rate_max: 0.001,
+            error_rate_increase_max: 0.0005,
+            min_request_volume: 1000,
+        }
+    }
+}
+
+/// Which clusters of a batch go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RollbackScope {
+    /// Those that failed.
+    Failed,
+    /// All of the batch.
+    Batch,
+}
+
+/// `rollback`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RollbackConfig {
+    /// A person merges the rollback request. GUARD never merges by itself yet.
+    pub require_manual_approval: bool,
+}
+
+impl Default for RollbackConfig {
+    fn default() -> Self {
+        Self { require_manual_approval: true }
+    }
+}
+
+/// `policy`: rules of this fleet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PolicyConfig {
+    /// Alpha, beta and release-candidate targets are allowed.
+    pub allow_pre_release: bool,
+    /// Which clusters go back when some fail.
+    pub rollback_scope: RollbackScope,
+    /// How long a merge request may wait for a person, hours.
+    pub merge_timeout_hours: u32,
+    /// How long the restarts of one cluster may take, minutes.
+    pub restart_timeout_minutes: u32,
+    /// Workloads of one cluster restarted at the same time, after the first one alone.
+    pub max_unavailable_workloads: u32,
+    /// Time between two looks at the soak, minutes.
+    pub soak_look_minutes: u32,
+    /// How long the judge may wait for missing data after the soak, minutes.
+    pub soak_data_grace_minutes: u32,
+    /// Times in which nothing starts, each `{from, to, reason}`.
+    pub freeze_windows: Vec<FreezeWindow>,
+    /// Kubernetes minor lines allowed for an Istio minor line beyond the built-in table, with a reason.
+    pub kubernetes_overrides: Vec<KubernetesOverride>,
+}
+
+impl Default for PolicyConfig {
+    fn default() -> Self {
+        Self {
+            allow_pre_release: false,
+            rollback_scope: RollbackScope::Failed,
+            merge_timeout_hours: 72,
+            restart_timeout_minutes: 120,
+            max_unavailable_workloads: 5,
+            soak_look_minutes: 10,
+            soak_data_grace_minutes: 60,
+            freeze_windows: Vec::new(),
+            kubernetes_overrides: Vec::new(),
+        }
+    }
+}
+
+/// A time in which no run starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FreezeWindow {
+    /// First moment.
+    pub from: jiff::Timestamp,
+    /// First moment after it.
+    pub to: jiff::Timestamp,
+    /// Why, shown to who is refused.
+    pub reason: String,
+}
+
+/// A Kubernetes line allowed on the fleet's own responsibility.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KubernetesOverride {
+    /// Istio line, `1.30`.
+    pub istio: String,
+    /// Kubernetes line, `1.31`.
+    pub kubernetes: String,
+    /// Why this is fine.
+    pub reason: String,
+}
+
+/// A value of the configuration that cannot work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("config {field}: {problem}")]
+pub struct ConfigProblem {
+    /// Dotted path.
+    pub field: &'static str,
+    /// What is wrong and what would be right.
+    pub problem: String,
+}
+
+impl Config {
+    /// Checks what types alone cannot. Every problem at once.
+    pub fn problems(&self) -> Vec<ConfigProblem> {
+        let mut found = Vec::new();
+        let mut check = |is_fine: bool, field, problem: String| {
+            if !is_fine {
+                found.push(ConfigProblem { field, problem });
+            }
+        };
+        let parallel = self.execution.max_parallel_clusters;
+        check(
+            (1..=40).contains(&parallel),
+            "execution.max_parallel_clusters",
+            format!("{parallel} is not between 1 and 40, the most an inline Map runs at once"),
+        );
+        let positive = [
+            ("validation.soak_period_minutes", self.validation.soak_period_minutes),
+            ("validation.flux_sync_timeout_minutes", self.validation.flux_sync_timeout_minutes),
+            ("policy.merge_timeout_hours", self.policy.merge_timeout_hours),
+            ("policy.restart_timeout_minutes", self.policy.restart_timeout_minutes),
+            ("policy.max_unavailable_workloads", self.policy.max_unavailable_workloads),
+            ("policy.soak_look_minutes", self.policy.soak_look_minutes),
+        ];
+        for (field, value) in positive {
+            // A month of minutes: beyond it a unit was mixed up.
+            check((1..=43_200).contains(&value), field, format!("{value} is not between 1 and 43200"));
+        }
+        let t = &self.validation.thresholds;
+        let shares = [
+            ("validation.thresholds.error_rate_max", t.error_rate_max),
+            ("validation.thresholds.error_rate_increase_max", t.error_rate_increase_max),
+        ];
+        for (field, value) in shares {
+            check((0.0..=1.0).contains(&value), field, format!("{value} is not a share between 0 and 1"));
+        }
+        check(
+            t.latency_increase_percent.is_finite() && t.latency_increase_percent > 0.0,
+            "validation.thresholds.latency_increase_percent",
+            format!("{} is not a positive number of percent", t.latency_increase_percent),
+        );
+        check(
+            self.rollback.require_manual_approval,
+            "rollback.require_manual_approval",
+            "`false` is not supported yet: a person merges every request".into(),
+        );
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_document_is_the_defaults_and_sound() {
+        let config: Config = serde_json::from_str("{}").unwrap();
+        assert_eq!(config, Config::default());
+        assert_eq!(config.problems(), []);
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        let error =
+            serde_json::from_str::<Config>(r#"{"policy": {"soak_minutes": 5}}"#).unwrap_err().to_string();
+        assert!(error.contains("unknown field `soak_minutes`"), "{error}");
+    }
+
+    #[test]
+    fn values_that_cannot_work_are_all_told() {
+        let mut config = Config::default();
+        config.execution.max_parallel_clusters = 41;
+        config.validation.thresholds.error_rate_max = 5.0;
+        config.policy.soak_look_minutes = 0;
+        config.rollback.require_manual_approval = false;
+        let fields: Vec<&str> = config.problems().iter().map(|p| p.field).collect();
+        assert_eq!(
+            fields,
+            [
+                "execution.max_parallel_clusters",
+                "policy.soak_look_minutes",
+                "validation.thresholds.error_rate_max",
+                "rollback.require_manual_approval"
+            ]
+        );
+    }
+}

@@ -1,0 +1,238 @@
+//! What adapters report about a cluster, in plain words of our own. No vendor's type comes this far.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Component, IstioVersion};
+
+/// Readiness of one Deployment, StatefulSet or DaemonSet. Numbers are pods.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RolloutCounts {
+    /// Wanted by the spec.
+    pub desired: u32,
+    /// Running the newest pod template.
+    pub updated: u32,
+    /// Ready, of any template.
+    pub ready: u32,
+    /// Existing, of any template: above `updated` while old pods are left.
+    pub total: u32,
+    /// True when the controller has seen the newest spec (`observedGeneration` = `generation`).
+    pub is_observed: bool,
+}
+
+impl RolloutCounts {
+    /// Rolled out: the newest spec was seen, every wanted pod runs it and is ready, none of the old is left.
+    /// Scaled to zero is ready at once.
+    pub fn is_complete(&self) -> bool {
+        self.is_observed
+            && self.updated == self.desired
+            && self.ready == self.desired
+            && self.total == self.desired
+    }
+}
+
+/// One node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeFacts {
+    /// Node name.
+    pub name: String,
+    /// Condition Ready is True.
+    pub is_ready: bool,
+}
+
+/// istiod as it runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IstiodFacts {
+    /// Deployments with label `app=istiod`, by `namespace/name`.
+    pub deployments: BTreeMap<String, RolloutCounts>,
+    /// Version in the image of container `discovery` of each pod, to number of pods. `None` is an image whose tag
+    /// names no version.
+    pub pods: Vec<(Option<IstioVersion>, u32)>,
+}
+
+/// A Flux Kustomization.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KustomizationFacts {
+    /// `namespace/name`.
+    pub name: String,
+    /// `spec.path`, without a leading `./`.
+    pub path: String,
+    /// `spec.suspend`.
+    pub is_suspended: bool,
+    /// Commit of `status.lastAppliedRevision` (`main@sha1:<40 hex>`), the hex part.
+    pub applied_commit: Option<String>,
+    /// Condition Ready.
+    pub ready: Condition,
+}
+
+/// The Ready condition of a Flux object.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Condition {
+    /// `True`, `False`, `Unknown` as a truth value; `None` for unknown or absent.
+    pub status: Option<bool>,
+    /// Reason, for example `UpgradeSucceeded`.
+    pub reason: String,
+    /// Message, cut to what a person reads.
+    pub message: String,
+}
+
+/// A Flux HelmRelease of an Istio chart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HelmReleaseFacts {
+    /// `namespace/name`.
+    pub name: String,
+    /// Which Istio chart it installs: keyed on the chart, never on the release's name.
+    pub component: Component,
+    /// `spec.chart.spec.version` as the cluster has it now.
+    pub spec_version: Option<String>,
+    /// `metadata.generation` equals `status.observedGeneration`.
+    pub is_observed: bool,
+    /// `spec.suspend`.
+    pub is_suspended: bool,
+    /// Condition Ready.
+    pub ready: Condition,
+    /// `history[0].chartVersion` where `history[0].status` is `deployed`.
+    pub deployed_version: Option<String>,
+}
+
+/// What Flux and istiod of one cluster say about a version change.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RolloutFacts {
+    /// Every Kustomization.
+    pub kustomizations: Vec<KustomizationFacts>,
+    /// GitRepository objects that are suspended, by `namespace/name`.
+    pub suspended_sources: Vec<String>,
+    /// Every HelmRelease of an Istio chart.
+    pub releases: Vec<HelmReleaseFacts>,
+    /// istiod.
+    pub istiod: IstiodFacts,
+}
+
+/// What a health gate reads from a cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterFacts {
+    /// EKS status, `ACTIVE` when usable.
+    pub eks_status: String,
+    /// EKS health issues, by code.
+    pub eks_health_issues: Vec<String>,
+    /// Kubernetes minor line from EKS, for example `1.32`.
+    pub kubernetes_version: String,
+    /// Nodes.
+    pub nodes: Vec<NodeFacts>,
+    /// Flux and istiod.
+    pub rollout: RolloutFacts,
+    /// Injected workloads.
+    pub workloads: Vec<WorkloadFacts>,
+}
+
+/// Kind of a workload that GUARD can restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum WorkloadKind {
+    /// apps/v1 Deployment.
+    Deployment,
+    /// apps/v1 StatefulSet.
+    StatefulSet,
+    /// apps/v1 DaemonSet.
+    DaemonSet,
+}
+
+impl WorkloadKind {
+    /// The Kubernetes kind.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deployment => "Deployment",
+            Self::StatefulSet => "StatefulSet",
+            Self::DaemonSet => "DaemonSet",
+        }
+    }
+}
+
+/// Name of one workload.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct WorkloadRef {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its kind.
+    pub kind: WorkloadKind,
+    /// Its name.
+    pub name: String,
+}
+
+impl std::fmt::Display for WorkloadRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}/{}", self.namespace, self.kind.as_str(), self.name)
+    }
+}
+
+/// A workload with sidecars or a gateway, and what its pods' proxies run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkloadFacts {
+    /// Which one.
+    pub workload: WorkloadRef,
+    /// Its rollout.
+    pub counts: RolloutCounts,
+    /// The restart mark GUARD set in the pod template's annotations, if any.
+    pub restart_mark: Option<String>,
+    /// Version of container `istio-proxy` of each pod, in either container list, to number of pods. `None` is an
+    /// image whose tag names no version.
+    pub proxies: Vec<(Option<IstioVersion>, u32)>,
+}
+
+impl WorkloadFacts {
+    /// Pods whose proxy is not known to run `version`.
+    pub fn pods_not_at(&self, version: &IstioVersion) -> u32 {
+        self.proxies.iter().filter(|(v, _)| v.as_ref() != Some(version)).map(|(_, pods)| pods).sum()
+    }
+}
+
+/// Traffic of one cluster over a window, from Datadog.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrafficWindow {
+    /// Requests seen at the destination, over the window.
+    pub requests: f64,
+    /// Of these, answers 5xx.
+    pub errors: f64,
+    /// p95 latency in milliseconds, one value a minute where there was one.
+    pub latency_p95_ms: Vec<f64>,
+    /// Minutes of the window that had a request count.
+    pub minutes_seen: u32,
+}
+
+impl TrafficWindow {
+    /// Share of requests that failed; `None` without requests.
+    pub fn error_ratio(&self) -> Option<f64> {
+        (self.requests > 0.0).then(|| self.errors / self.requests)
+    }
+}
+
+/// A monitor that is not quiet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MonitorFacts {
+    /// Monitor id.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// `Alert`, `Warn`, `No Data`, ... as Datadog spells it.
+    pub state: String,
+    /// Muted by a downtime or by its options.
+    pub is_muted: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rollout_is_complete_only_without_old_pods() {
+        let done = RolloutCounts { desired: 3, updated: 3, ready: 3, total: 3, is_observed: true };
+        assert!(done.is_complete());
+        assert!(!RolloutCounts { total: 4, ..done.clone() }.is_complete(), "an old pod is left");
+        assert!(
+            !RolloutCounts { is_observed: false, ..done.clone() }.is_complete(),
+            "the new spec was not seen"
+        );
+        assert!(!RolloutCounts { ready: 2, ..done }.is_complete());
+        assert!(RolloutCounts { is_observed: true, ..Default::default() }.is_complete(), "scaled to zero");
+    }
+}

@@ -1,0 +1,17 @@
+//! What tasks need from the outside, one trait a capability. A port is named after the need and mirrors one IAM
+//! statement or one token scope; an adapter implements as many as its vendor can serve.
+
+mod cluster;
+mod git;
+mod metrics;
+mod store;
+mod workflow;
+
+pub use cluster::{ClusterHealthReader, ProxyRestarter, RolloutReader, WorkloadReader};
+pub use git::{CommitReader, FileReader, MergeRequestReader, MergeRequestWriter};
+pub use metrics::{MonitorReader, TrafficReader};
+pub use store::{
+    AuditEntry, BatchReader, ClusterReader, ConfigReader, Fence, Lease, LockOutcome, Locks, RunRecords,
+    StatusMove, StatusWriter, VersionChange,
+};
+pub use workflow::{Clock, ExecutionReader, OpenToken, TokenAnswerer, TokenStore};
