@@ -32,7 +32,7 @@ pub trait FileReader: Send + Sync {
 #[async_trait]
 pub trait MergeRequestReader: Send + Sync {
     /// Every merge request from this source branch, newest first, whatever its state.
-    async fn from_branch(&self, project: &str, source_branch: &str) -> Result<Vec<MergeRequest>, TaskError>;
+    async fn on_branch(&self, project: &str, source_branch: &str) -> Result<Vec<MergeRequest>, TaskError>;
 
     /// One merge request.
     async fn merge_request(&self, project: &str, iid: u64) -> Result<MergeRequest, TaskError>;
