@@ -63,7 +63,9 @@ impl Compatibility {
         if let Some(own) = own {
             return Fit::Overridden(own.reason.clone());
         }
-        let (Some(row), Some(wanted)) = (self.line.get(&istio.minor_line()), wanted) else { return Fit::Unknown };
+        let (Some(row), Some(wanted)) = (self.line.get(&istio.minor_line()), wanted) else {
+            return Fit::Unknown;
+        };
         let [oldest, newest] = &row.kubernetes;
         match (line(oldest), line(newest)) {
             (Some(low), Some(high)) if (low..=high).contains(&wanted) => Fit::Supported,
@@ -125,7 +127,11 @@ mod tests {
     #[test]
     fn an_override_carries_its_reason() {
         let table = Compatibility::built_in().unwrap();
-        let own = KubernetesOverride { istio: "1.30".into(), kubernetes: "1.31".into(), reason: "tested by us".into() };
+        let own = KubernetesOverride {
+            istio: "1.30".into(),
+            kubernetes: "1.31".into(),
+            reason: "tested by us".into(),
+        };
         assert_eq!(table.fit(&v("1.30.5"), "1.31", &[own]), Fit::Overridden("tested by us".into()));
     }
 

@@ -10,9 +10,20 @@ mod facts;
 mod finding;
 mod id;
 mod merge_request;
+mod plan;
+mod progress;
 mod status;
 mod version;
+mod yaml;
 
+pub mod compatibility;
+pub mod manifest;
+pub mod post_check;
+pub mod pre_check;
+pub mod restart;
+pub mod rollout;
+pub mod soak;
+pub mod text;
 pub mod upgrade_path;
 
 pub use batch_order::{OrderError, in_order};
@@ -29,5 +40,7 @@ pub use facts::{
 pub use finding::{Finding, Severity, Verdict};
 pub use id::{BatchId, ClusterId, InvalidName, RunId};
 pub use merge_request::{Direction, FileContent, MergeRequest, MergeRequestState, Proposal};
+pub use plan::{MAX_CLUSTERS, Pace, Plan, PlannedCluster, child_name};
+pub use progress::{NextStep, Phase, Progress};
 pub use status::ClusterStatus;
 pub use version::{InvalidVersion, IstioVersion};

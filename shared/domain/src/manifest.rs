@@ -75,13 +75,18 @@ pub fn pins(file: &FileContent) -> Result<Vec<Pin>, Vec<Finding>> {
 
 fn pin(file: &FileContent, index: usize, document: &Node) -> Result<Option<Pin>, Box<Finding>> {
     let is_release = document.get("kind").and_then(Node::as_str) == Some("HelmRelease")
-        && document.get("apiVersion").and_then(Node::as_str).is_some_and(|v| v.starts_with("helm.toolkit.fluxcd.io/"));
+        && document
+            .get("apiVersion")
+            .and_then(Node::as_str)
+            .is_some_and(|v| v.starts_with("helm.toolkit.fluxcd.io/"));
     if !is_release {
         return Ok(None);
     }
     let release = document.at(&["metadata", "name"]).and_then(Node::as_str).unwrap_or("(no name)").to_owned();
     let subject = format!("{}: HelmRelease {release}", file.path);
-    let refuse = |code: &str, message: String, remedy: &str| Err(Box::new(Finding::blocking(code, &subject, message, remedy)));
+    let refuse = |code: &str, message: String, remedy: &str| {
+        Err(Box::new(Finding::blocking(code, &subject, message, remedy)))
+    };
 
     let Some(chart) = document.at(&["spec", "chart", "spec", "chart"]).and_then(Node::as_str) else {
         if document.at(&["spec", "chartRef"]).is_some() {
@@ -101,7 +106,11 @@ fn pin(file: &FileContent, index: usize, document: &Node) -> Result<Option<Pin>,
     };
     let Some(component) = Component::of_chart(chart) else { return Ok(None) };
 
-    for path in [&["spec", "values", "global", "tag"][..], &["spec", "values", "pilot", "tag"], &["spec", "values", "tag"]] {
+    for path in [
+        &["spec", "values", "global", "tag"][..],
+        &["spec", "values", "pilot", "tag"],
+        &["spec", "values", "tag"],
+    ] {
         let tag = document.at(path);
         if tag.is_some_and(|node| node.as_str() != Some("")) {
             return refuse(
@@ -142,7 +151,9 @@ fn pin(file: &FileContent, index: usize, document: &Node) -> Result<Option<Pin>,
             );
         }
     };
-    let inner = if *is_quoted { bytes.start + 1..bytes.end.saturating_sub(1) } else { bytes.start..bytes.start + value.len() };
+    // Only the start of a scalar is trusted: the parser's end of a quoted one takes in white space before a comment.
+    let start = bytes.start + usize::from(*is_quoted);
+    let inner = start..start + value.len();
     if file.content.get(inner.clone()) != Some(value.as_str()) {
         return refuse(
             "VERSION_NOT_PLAIN",
@@ -163,7 +174,12 @@ pub fn edit(file: &FileContent, from: &IstioVersion, to: &IstioVersion) -> Resul
         findings.push(Finding::blocking(
             "VERSION_DRIFT",
             format!("{}: HelmRelease {}", file.path, pin.release),
-            format!("line {}: chart {} is at {}, expected {from}", pin.line, pin.component.chart(), pin.version),
+            format!(
+                "line {}: chart {} is at {}, expected {from}",
+                pin.line,
+                pin.component.chart(),
+                pin.version
+            ),
             "bring all components to the version in the registry, or correct the registry, then start again",
         ));
     }
@@ -189,7 +205,12 @@ pub fn edit(file: &FileContent, from: &IstioVersion, to: &IstioVersion) -> Resul
         content.replace_range(pin.bytes.clone(), &to.to_string());
     }
     prove(file, &content, &moving, to).map_err(|cause| {
-        vec![Finding::blocking("EDIT_NOT_PROVEN", &file.path, cause, "report this file: GUARD will not write it")]
+        vec![Finding::blocking(
+            "EDIT_NOT_PROVEN",
+            &file.path,
+            cause,
+            "report this file: GUARD will not write it",
+        )]
     })?;
     let changes = moving
         .iter()
@@ -213,7 +234,8 @@ fn prove(file: &FileContent, content: &str, moved: &[&Pin], to: &IstioVersion) -
     }
     for (path, value) in &after {
         let is_intended = moved.iter().any(|pin| pin.path == *path);
-        let is_right = if is_intended { value[2..] == to.to_string() } else { before.get(path) == Some(value) };
+        let is_right =
+            if is_intended { value[2..] == to.to_string() } else { before.get(path) == Some(value) };
         if !is_right {
             return Err(format!("the edit would change {path}"));
         }
@@ -255,7 +277,8 @@ mod tests {
 
     #[test]
     fn only_the_versions_bytes_differ() {
-        for line in ["      version: 1.29.3", "      version: \"1.29.3\" # pin", "      version: '1.29.3'   "] {
+        for line in ["      version: 1.29.3", "      version: \"1.29.3\" # pin", "      version: '1.29.3'   "]
+        {
             let before = release("istiod", line, "");
             let edited = edit(&before, &v("1.29.3"), &v("1.30.5")).unwrap();
             assert_eq!(edited.file.content, before.content.replace("1.29.3", "1.30.5"));
@@ -287,7 +310,10 @@ mod tests {
     #[test]
     fn foreign_charts_are_not_pins() {
         assert_eq!(pins(&release("istio-operator", "      version: 2.0.5", "")).unwrap(), vec![]);
-        assert_eq!(pins(&file("kind: ConfigMap\napiVersion: v1\ndata: {version: 1.29.3}\n")).unwrap(), vec![]);
+        assert_eq!(
+            pins(&file("kind: ConfigMap\napiVersion: v1\ndata: {version: 1.29.3}\n")).unwrap(),
+            vec![]
+        );
     }
 
     #[test]
@@ -308,7 +334,8 @@ mod tests {
     #[test]
     fn a_retired_chart_host_is_refused_from_1_31_on() {
         let mut before = release("istiod", "      version: 1.30.5", "");
-        before.content += "---\nkind: HelmRepository\nspec:\n  url: https://istio-release.storage.googleapis.com/charts\n";
+        before.content +=
+            "---\nkind: HelmRepository\nspec:\n  url: https://istio-release.storage.googleapis.com/charts\n";
         assert_eq!(codes(edit(&before, &v("1.30.5"), &v("1.31.1"))), ["CHART_HOST_RETIRED"]);
         assert!(edit(&before, &v("1.30.5"), &v("1.30.6")).is_ok());
     }

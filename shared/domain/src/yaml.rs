@@ -101,7 +101,8 @@ pub(crate) fn documents(text: &str) -> Result<Vec<Node>, String> {
     let mut documents = Vec::new();
     let mut open: Vec<Open> = Vec::new();
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| format!("line {}: {}", error.marker().line(), error.info()))?;
+        let (event, span) =
+            event.map_err(|error| format!("line {}: {}", error.marker().line(), error.info()))?;
         let node = match event {
             Event::Scalar(value, style, ..) => Node::Scalar {
                 value: value.into_owned(),
@@ -122,9 +123,15 @@ pub(crate) fn documents(text: &str) -> Result<Vec<Node>, String> {
             Event::MappingEnd | Event::SequenceEnd => match open.pop() {
                 Some(Open::Map(entries, _)) => Node::Map(entries),
                 Some(Open::Seq(items)) => Node::Seq(items),
-                None => return Err(format!("line {}: a collection ends that never began", span.start.line())),
+                None => {
+                    return Err(format!("line {}: a collection ends that never began", span.start.line()));
+                }
             },
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {
+            Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd => {
                 continue;
             }
         };
