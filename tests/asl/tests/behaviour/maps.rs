@@ -4,6 +4,7 @@ use crate::world::{World, gives, merge, raises, task};
 use guard_asl::{Order, Status, machine_arn};
 use serde_json::{Value, json};
 
+#[expect(clippy::needless_pass_by_value, reason = "a literal reads better without a borrow")]
 fn map_of(state: Value, more: Value) -> Value {
     let map = json!({
         "Type": "Map", "ItemsPath": "$.items", "End": true,

@@ -103,12 +103,11 @@ fn holds(condition: Value, input: &Value) -> Option<bool> {
         "No": {"Type": "Pass", "Result": false, "End": true}
     }});
     let end = run(&definition, input.clone());
-    match end.status {
-        Status::Succeeded => end.output.as_ref().and_then(Value::as_bool),
-        _ => {
-            assert_eq!(end.error.as_deref(), Some("States.Runtime"));
-            None
-        }
+    if end.status == Status::Succeeded {
+        end.output.as_ref().and_then(Value::as_bool)
+    } else {
+        assert_eq!(end.error.as_deref(), Some("States.Runtime"));
+        None
     }
 }
 

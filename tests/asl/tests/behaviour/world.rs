@@ -46,6 +46,7 @@ pub(crate) fn task(function: &str, more: Value) -> Value {
 }
 
 /// A machine of one state.
+#[expect(clippy::needless_pass_by_value, reason = "a literal reads better without a borrow")]
 pub(crate) fn only(state: Value) -> Value {
     json!({"StartAt": "Only", "States": {"Only": state}})
 }
