@@ -1,1 +1,120 @@
-//! Kubernetes, Flux and istiod through the API server.
+//! Kubernetes, Flux and istiod through the API servers of the fleet.
+//!
+//! Never here: a kubeconfig, a socket (every call goes through the transport port), a retry, a list without a limit, or
+//! a verdict about what was read. Start reading at [`Clusters`].
+
+mod client;
+mod counts;
+mod error;
+mod flux;
+mod istiod;
+mod list;
+mod nodes;
+mod restart;
+mod workloads;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use guard_domain::{ClusterFacts, ClusterRecord, RolloutFacts, WorkloadFacts, WorkloadRef};
+use guard_http::Transport;
+use guard_http::cluster_access::ClusterAccess;
+use guard_tasks::{
+    ClusterHealthReader, Context as _, ProxyRestarter, RolloutReader, TaskError, WorkloadReader,
+};
+
+pub use restart::{FIELD_MANAGER, RESTART_ANNOTATION};
+
+/// The clusters of the fleet. Each call asks for fresh access, so that no token is ever near its end.
+pub struct Clusters {
+    transport: Arc<dyn Transport>,
+    access: Arc<dyn ClusterAccess>,
+}
+
+impl Clusters {
+    /// `access` opens a cluster; everything after that goes through `transport`.
+    pub fn new(transport: Arc<dyn Transport>, access: Arc<dyn ClusterAccess>) -> Self {
+        Self { transport, access }
+    }
+
+    /// A client for a cluster that must be usable now.
+    async fn client(&self, cluster: &ClusterRecord) -> Result<kube::Client, TaskError> {
+        let access = self.access.access(cluster).await?;
+        let status = &access.eks_status;
+        let server = access.api_server.as_ref().ok_or_else(|| {
+            TaskError::conflict(format!("EKS says {status}, and only an ACTIVE cluster is worked on"))
+        })?;
+        client::open(&self.transport, server)
+    }
+}
+
+async fn rollout(client: &kube::Client) -> Result<RolloutFacts, TaskError> {
+    Ok(RolloutFacts {
+        kustomizations: flux::kustomizations(client).await?,
+        suspended_sources: flux::suspended_sources(client).await?,
+        releases: flux::releases(client).await?,
+        istiod: istiod::facts(client).await?,
+    })
+}
+
+#[async_trait]
+impl ClusterHealthReader for Clusters {
+    async fn health(&self, cluster: &ClusterRecord) -> Result<ClusterFacts, TaskError> {
+        let doing = || format!("read health of {}", cluster.cluster_id);
+        let access = self.access.access(cluster).await.context(doing())?;
+        let from_eks = ClusterFacts {
+            eks_status: access.eks_status,
+            eks_health_issues: access.health_issues,
+            kubernetes_version: access.kubernetes_version,
+            ..ClusterFacts::default()
+        };
+        // Not ACTIVE is an answer that a gate fails on, not a failure to answer.
+        let Some(server) = access.api_server else { return Ok(from_eks) };
+        let client = client::open(&self.transport, &server).context(doing())?;
+        Ok(ClusterFacts {
+            nodes: nodes::facts(&client).await.context(doing())?,
+            rollout: rollout(&client).await.context(doing())?,
+            workloads: workloads::facts(&client).await.context(doing())?,
+            ..from_eks
+        })
+    }
+}
+
+#[async_trait]
+impl RolloutReader for Clusters {
+    async fn rollout(&self, cluster: &ClusterRecord) -> Result<RolloutFacts, TaskError> {
+        let doing = || format!("read rollout of {}", cluster.cluster_id);
+        let client = self.client(cluster).await.context(doing())?;
+        rollout(&client).await.context(doing())
+    }
+}
+
+#[async_trait]
+impl WorkloadReader for Clusters {
+    async fn workloads(&self, cluster: &ClusterRecord) -> Result<Vec<WorkloadFacts>, TaskError> {
+        let doing = || format!("read workloads of {}", cluster.cluster_id);
+        let client = self.client(cluster).await.context(doing())?;
+        workloads::facts(&client).await.context(doing())
+    }
+}
+
+#[async_trait]
+impl ProxyRestarter for Clusters {
+    async fn restart(
+        &self,
+        cluster: &ClusterRecord,
+        workload: &WorkloadRef,
+        mark: &str,
+    ) -> Result<(), TaskError> {
+        let doing = || format!("restart {workload} of {}", cluster.cluster_id);
+        let client = self.client(cluster).await.context(doing())?;
+        restart::apply(&client, workload, mark).await.context(doing())
+    }
+}
+
+impl fmt::Debug for Clusters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clusters").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,124 @@
+//! SDK errors, named once.
+
+use std::error::Error as StdError;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use guard_http::{TransportError, clip};
+use guard_tasks::{ErrorName, TaskError};
+
+/// The name and text of a failed SDK call. `label` is the call: system, method and path.
+pub(crate) fn classify<E>(label: &str, error: &SdkError<E, HttpResponse>) -> TaskError
+where
+    E: ProvideErrorMetadata + StdError + 'static,
+{
+    let named = match error {
+        SdkError::ServiceError(refused) => {
+            refusal(refused.err().code(), refused.err().message(), refused.raw().status().as_u16())
+        }
+        SdkError::ResponseError(garbled) => {
+            // The status decides when it refuses; a success that cannot be read is nobody's known case.
+            let status = garbled.raw().status().as_u16();
+            TaskError::new(name_of_status(status), format!("status {status} with an unreadable answer"))
+        }
+        SdkError::TimeoutError(_) => TaskError::new(ErrorName::Transient, "timed out"),
+        other => unanswered(other),
+    };
+    named.context(label)
+}
+
+/// A call that never got an answer: the transport knows why, or the SDK had nothing to sign with.
+fn unanswered(error: &(dyn StdError + 'static)) -> TaskError {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if let Some(transport) = cause.downcast_ref::<TransportError>() {
+            return transport.into();
+        }
+        if let Some(credentials) = cause.downcast_ref::<CredentialsError>() {
+            return TaskError::new(ErrorName::Denied, format!("no usable credentials: {credentials}"));
+        }
+        next = cause.source();
+    }
+    TaskError::internal(format!("the SDK could not make the call: {error}"))
+}
+
+fn refusal(code: Option<&str>, message: Option<&str>, status: u16) -> TaskError {
+    let name = code.and_then(name_of_code).unwrap_or_else(|| name_of_status(status));
+    let code = code.unwrap_or("no code");
+    TaskError::new(name, format!("status {status} {code}: {}", clip(message.unwrap_or_default())))
+}
+
+fn name_of_status(status: u16) -> ErrorName {
+    http::StatusCode::from_u16(status).map_or(ErrorName::Internal, guard_http::classify)
+}
+
+/// AWS says most things with status 400; the code is what tells them apart. `None` leaves it to the status.
+fn name_of_code(code: &str) -> Option<ErrorName> {
+    Some(match code {
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "RequestLimitExceeded"
+        | "TooManyRequestsException"
+        | "SlowDown" => ErrorName::Throttled,
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedOperation"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
+        | "RegionDisabledException"
+        | "OptInRequired" => ErrorName::Denied,
+        "ResourceNotFoundException"
+        | "InvalidParameterException"
+        | "ValidationError"
+        | "ValidationException"
+        | "PackedPolicyTooLarge" => ErrorName::Rejected,
+        "ResourceInUseException" => ErrorName::Conflict,
+        "InternalFailure"
+        | "InternalError"
+        | "InternalServerError"
+        | "RequestTimeout"
+        | "RequestTimeoutException"
+        | "ServerException"
+        | "ServiceUnavailable"
+        | "ServiceUnavailableException" => ErrorName::Transient,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_comes_before_the_status() {
+        let table = [
+            (Some("ThrottlingException"), 400, ErrorName::Throttled),
+            (Some("Throttling"), 400, ErrorName::Throttled),
+            (Some("AccessDenied"), 403, ErrorName::Denied),
+            (Some("AccessDeniedException"), 400, ErrorName::Denied),
+            (Some("ExpiredTokenException"), 400, ErrorName::Denied),
+            (Some("ResourceNotFoundException"), 404, ErrorName::Rejected),
+            (Some("ServerException"), 500, ErrorName::Transient),
+            (Some("ResourceInUseException"), 409, ErrorName::Conflict),
+            (Some("SomethingNew"), 400, ErrorName::Rejected),
+            (Some("SomethingNew"), 503, ErrorName::Transient),
+            (None, 403, ErrorName::Denied),
+            (None, 302, ErrorName::Internal),
+        ];
+        for (code, status, name) in table {
+            assert_eq!(refusal(code, Some("why"), status).name, name, "{code:?} {status}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The AWS SDK with everything of its own taken away: its sockets, its clock, its retries and its waits.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_eks::config::{BehaviorVersion, IdentityCache, Region, StalledStreamProtectionConfig};
+use aws_smithy_async::time::TimeSource;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use bytes::Bytes;
+use guard_http::{Call, FailureKind, System, Transport, TransportError};
+use guard_tasks::Clock;
+
+/// Both services answer within a second when they are well.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What both SDK clients are built from.
+pub(crate) struct Sdk {
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Sdk {
+    pub(crate) fn new(transport: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Self {
+        Self { transport, clock }
+    }
+
+    pub(crate) fn sts(
+        &self,
+        region: &str,
+        endpoint: Option<&String>,
+        credentials: SharedCredentialsProvider,
+    ) -> aws_sdk_sts::Config {
+        let mut builder = aws_sdk_sts::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(region.to_owned()))
+            .credentials_provider(credentials)
+            .http_client(self.way_out(System::Sts))
+            .time_source(ClockTime(Arc::clone(&self.clock)))
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(TimeoutConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .identity_cache(IdentityCache::no_cache());
+        builder.set_endpoint_url(endpoint.cloned());
+        builder.build()
+    }
+
+    pub(crate) fn eks(
+        &self,
+        region: &str,
+        endpoint: Option<&String>,
+        credentials: SharedCredentialsProvider,
+    ) -> aws_sdk_eks::Config {
+        let mut builder = aws_sdk_eks::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(region.to_owned()))
+            .credentials_provider(credentials)
+            .http_client(self.way_out(System::Eks))
+            .time_source(ClockTime(Arc::clone(&self.clock)))
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(TimeoutConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .identity_cache(IdentityCache::no_cache());
+        builder.set_endpoint_url(endpoint.cloned());
+        builder.build()
+    }
+
+    fn way_out(&self, system: System) -> WayOut {
+        WayOut { system, transport: Arc::clone(&self.transport) }
+    }
+}
+
+/// The Clock port as the SDK's time.
+struct ClockTime(Arc<dyn Clock>);
+
+impl TimeSource for ClockTime {
+    fn now(&self) -> SystemTime {
+        SystemTime::from(self.0.now())
+    }
+}
+
+impl fmt::Debug for ClockTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClockTime")
+    }
+}
+
+/// The transport as the SDK's HTTP client.
+#[derive(Clone)]
+struct WayOut {
+    system: System,
+    transport: Arc<dyn Transport>,
+}
+
+impl fmt::Debug for WayOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WayOut").field("system", &self.system).finish_non_exhaustive()
+    }
+}
+
+impl HttpClient for WayOut {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for WayOut {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (system, transport) = (self.system, Arc::clone(&self.transport));
+        HttpConnectorFuture::new(async move {
+            let request = plain(request)?;
+            // AssumeRole is a POST, and DescribeCluster a GET: both only read.
+            let call = Call::new(system, request, TIMEOUT).repeatable();
+            let answer = transport.send(call).await.map_err(connector_error)?;
+            HttpResponse::try_from(answer.map(SdkBody::from))
+                .map_err(|error| ConnectorError::user(error.into()))
+        })
+    }
+}
+
+fn plain(request: HttpRequest) -> Result<http::Request<Bytes>, ConnectorError> {
+    let (parts, body) =
+        request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?.into_parts();
+    let bytes = body.bytes().map(Bytes::copy_from_slice).ok_or_else(|| {
+        let error = TransportError::new(FailureKind::Unsendable, "a body that is not in memory");
+        ConnectorError::user(error.into())
+    })?;
+    Ok(http::Request::from_parts(parts, bytes))
+}
+
+fn connector_error(error: TransportError) -> ConnectorError {
+    match error.kind {
+        FailureKind::Timeout => ConnectorError::timeout(error.into()),
+        FailureKind::Unsendable => ConnectorError::user(error.into()),
+        FailureKind::Connect
+        | FailureKind::Cut
+        | FailureKind::Tls
+        | FailureKind::Body
+        | FailureKind::TooLarge => ConnectorError::io(error.into()),
+    }
+}

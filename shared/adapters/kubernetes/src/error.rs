@@ -1,0 +1,78 @@
+//! Refusals of an API server, named where the status is seen, and carried through kube.
+
+use bytes::Bytes;
+use guard_http::{TransportError, refusal};
+use guard_tasks::{Context as _, ErrorName, TaskError};
+use http::{Response, StatusCode};
+use serde::Deserialize;
+
+/// What [`crate::client`] gives kube as its service's error, and [`task_error`] takes back out.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub(crate) struct Refusal {
+    status: Option<StatusCode>,
+    error: TaskError,
+}
+
+/// The part of a Kubernetes Status object that says why.
+#[derive(Deserialize)]
+struct Status {
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    message: String,
+}
+
+impl Refusal {
+    pub(crate) fn of_answer(answer: &Response<Bytes>, label: &str) -> Self {
+        let status = answer.status();
+        // A missing API and an overloaded server answer in plain text, not with a Status object.
+        let detail = serde_json::from_slice::<Status>(answer.body()).map_or_else(
+            |_| String::from_utf8_lossy(answer.body()).into_owned(),
+            |told| match (told.reason.as_str(), told.message.as_str()) {
+                (reason, "") => reason.to_owned(),
+                ("", message) => message.to_owned(),
+                (reason, message) => format!("{reason}: {message}"),
+            },
+        );
+        Self { status: Some(status), error: refusal(label, status, answer.headers(), &detail) }
+    }
+
+    pub(crate) fn unanswered(error: &TransportError, label: &str) -> Self {
+        Self { status: None, error: TaskError::from(error).context(label) }
+    }
+}
+
+/// The status an API server refused with, if that is what happened.
+pub(crate) fn status(error: &kube::Error) -> Option<StatusCode> {
+    refusal_in(error).and_then(|refusal| refusal.status)
+}
+
+fn refusal_in(error: &kube::Error) -> Option<&Refusal> {
+    match error {
+        kube::Error::Service(cause) => cause.downcast_ref::<Refusal>(),
+        _ => None,
+    }
+}
+
+/// Everything kube can say. What is not a refusal is an answer or a request that nobody foresaw.
+pub(crate) fn task_error(error: &kube::Error) -> TaskError {
+    match (refusal_in(error), error) {
+        (Some(refusal), _) => refusal.error.clone(),
+        (None, kube::Error::SerdeError(cause)) => {
+            TaskError::internal(format!("Kubernetes: unreadable answer: {cause}"))
+        }
+        (None, other) => TaskError::internal(format!("Kubernetes: {}", guard_http::clip(&other.to_string()))),
+    }
+}
+
+/// `Rejected`, since no retry installs a missing API.
+pub(crate) fn missing_group(group: &str) -> TaskError {
+    let text = format!("the cluster has no API group {group}: is Flux installed, and may GUARD see it?");
+    TaskError::new(ErrorName::Rejected, text)
+}
+
+/// Shorthand for mapping a kube result.
+pub(crate) fn named<T>(result: kube::Result<T>, doing: &str) -> Result<T, TaskError> {
+    result.map_err(|error| task_error(&error)).context(doing)
+}

@@ -1,0 +1,193 @@
+//! Flux: what it follows, what it applied, and what it installed.
+
+use guard_domain::{Component, Condition, HelmReleaseFacts, KustomizationFacts};
+use guard_tasks::{Context as _, TaskError};
+use http::{Request, StatusCode};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIGroup;
+use kube::api::ApiResource;
+use kube::core::Object;
+use kube::{Api, Client, ResourceExt as _};
+use serde::Deserialize;
+
+use crate::counts::is_observed;
+use crate::{error, list};
+
+const HELM: &str = "helm.toolkit.fluxcd.io";
+const KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io";
+const SOURCE: &str = "source.toolkit.fluxcd.io";
+
+/// Length of a Git commit's name.
+const COMMIT_LENGTH: usize = 40;
+
+/// The fields that several Flux kinds share; unknown ones are left alone.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec {
+    suspend: Option<bool>,
+    /// Kustomization.
+    path: Option<String>,
+    /// HelmRelease.
+    chart: Option<ChartTemplate>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct ChartTemplate {
+    spec: ChartSpec,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct ChartSpec {
+    chart: String,
+    version: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    observed_generation: Option<i64>,
+    conditions: Option<Vec<FluxCondition>>,
+    /// Kustomization.
+    last_applied_revision: Option<String>,
+    /// HelmRelease, newest first.
+    history: Option<Vec<Snapshot>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct FluxCondition {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    message: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Snapshot {
+    chart_version: Option<String>,
+    status: Option<String>,
+}
+
+type FluxObject = Object<Spec, Status>;
+
+pub(crate) async fn kustomizations(client: &Client) -> Result<Vec<KustomizationFacts>, TaskError> {
+    let api = flux_api(client, KUSTOMIZE, "Kustomization", "kustomizations").await?;
+    list::all(&api, None, |object| Some(kustomization(&object))).await.context("list Kustomizations")
+}
+
+/// GitRepository objects that are suspended: nothing new arrives through them.
+pub(crate) async fn suspended_sources(client: &Client) -> Result<Vec<String>, TaskError> {
+    let api = flux_api(client, SOURCE, "GitRepository", "gitrepositories").await?;
+    list::all(&api, None, |object| (object.spec.suspend == Some(true)).then(|| full_name(&object)))
+        .await
+        .context("list GitRepositories")
+}
+
+pub(crate) async fn releases(client: &Client) -> Result<Vec<HelmReleaseFacts>, TaskError> {
+    let api = flux_api(client, HELM, "HelmRelease", "helmreleases").await?;
+    list::all(&api, None, |object| release(&object)).await.context("list HelmReleases")
+}
+
+/// The kind in the version this cluster prefers: Flux serves and removes versions release by release.
+async fn flux_api(
+    client: &Client,
+    group: &str,
+    kind: &str,
+    plural: &str,
+) -> Result<Api<FluxObject>, TaskError> {
+    let doing = format!("find API group {group}");
+    let request = Request::get(format!("/apis/{group}"))
+        .body(Vec::new())
+        .map_err(|error| TaskError::internal(error.to_string()))?;
+    let found = client.request::<APIGroup>(request).await;
+    if found.as_ref().is_err_and(|error| error::status(error) == Some(StatusCode::NOT_FOUND)) {
+        return Err(error::missing_group(group).context(doing));
+    }
+    let found = error::named(found, &doing)?;
+    let served = found.preferred_version.or_else(|| found.versions.into_iter().next());
+    let version = served.ok_or_else(|| error::missing_group(group).context(doing))?.version;
+    let resource = ApiResource {
+        group: group.to_owned(),
+        api_version: format!("{group}/{version}"),
+        version,
+        kind: kind.to_owned(),
+        plural: plural.to_owned(),
+    };
+    Ok(Api::all_with(client.clone(), &resource))
+}
+
+fn full_name(object: &FluxObject) -> String {
+    format!("{}/{}", object.metadata.namespace.as_deref().unwrap_or_default(), object.name_any())
+}
+
+fn kustomization(object: &FluxObject) -> KustomizationFacts {
+    let status = object.status.clone().unwrap_or_default();
+    let path = object.spec.path.as_deref().unwrap_or_default();
+    KustomizationFacts {
+        name: full_name(object),
+        path: path.trim_start_matches("./").to_owned(),
+        is_suspended: object.spec.suspend.unwrap_or_default(),
+        applied_commit: status.last_applied_revision.as_deref().and_then(commit),
+        ready: ready(&status),
+    }
+}
+
+/// `None` for releases of other charts, and for charts by reference: those pin their version in another object.
+fn release(object: &FluxObject) -> Option<HelmReleaseFacts> {
+    let chart = &object.spec.chart.as_ref()?.spec;
+    let component = Component::of_chart(&chart.chart)?;
+    let status = object.status.clone().unwrap_or_default();
+    let newest = status.history.as_deref().unwrap_or_default().first();
+    Some(HelmReleaseFacts {
+        name: full_name(object),
+        component,
+        spec_version: chart.version.clone(),
+        is_observed: is_observed(object.metadata.generation, status.observed_generation),
+        is_suspended: object.spec.suspend.unwrap_or_default(),
+        ready: ready(&status),
+        deployed_version: newest
+            .filter(|snapshot| snapshot.status.as_deref() == Some("deployed"))
+            .and_then(|snapshot| snapshot.chart_version.clone()),
+    })
+}
+
+fn ready(status: &Status) -> Condition {
+    let conditions = status.conditions.as_deref().unwrap_or_default();
+    let Some(found) = conditions.iter().find(|condition| condition.kind == "Ready") else {
+        return Condition::default();
+    };
+    Condition {
+        status: match found.status.as_str() {
+            "True" => Some(true),
+            "False" => Some(false),
+            _ => None,
+        },
+        reason: found.reason.clone(),
+        message: guard_http::clip(&found.message),
+    }
+}
+
+/// The commit in `main@sha1:<40 hex>`.
+fn commit(revision: &str) -> Option<String> {
+    let (_, hex) = revision.rsplit_once("sha1:")?;
+    let is_commit = hex.len() == COMMIT_LENGTH && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_commit.then(|| hex.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_commit_is_one() {
+        let hex = "0123456789abcdef0123456789ABCDEF01234567";
+        assert_eq!(commit(&format!("main@sha1:{hex}")), Some(hex.to_ascii_lowercase()));
+        for none in ["", "main", "main@sha1:0123", "main@sha256:00", &format!("main@sha1:{}", "g".repeat(40))]
+        {
+            assert_eq!(commit(none), None, "{none}");
+        }
+    }
+}
