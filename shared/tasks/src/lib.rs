@@ -1,9 +1,42 @@
 //! Use cases of GUARD: one file a task, and the ports they need. A task fetches, lets the domain decide, and reports.
 //!
-//! No vendor is named here: kube, AWS, GitLab and Datadog live in adapters. Start reading at [`task`].
+//! No vendor is named here: Kubernetes, AWS, GitLab and Datadog clients live in adapters. Start reading at [`task`], then
+//! take the tasks in the order of the workflow.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
+pub mod ledger;
+pub mod task;
+
+pub mod plan_rollout;
+
+pub mod plan_batch;
+
+pub mod pre_check;
+
+pub mod decide;
+
+pub mod open_merge_request;
+
+pub mod await_merge;
+
+pub mod watch_merges;
+
+pub mod watch_rollout;
+
+pub mod restart_proxies;
+
+pub mod judge_soak;
+
+pub mod post_check;
+
+pub mod settle;
+
+mod draft;
 mod error;
+mod merge;
 mod ports;
 
 pub use error::{Context, ErrorName, TaskError};
 pub use ports::*;
+pub use task::{JsonTask, Task};

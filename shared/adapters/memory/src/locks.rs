@@ -1,0 +1,73 @@
+//! Locks: one row a batch and a cluster.
+
+use async_trait::async_trait;
+use guard_domain::{BatchId, ClusterId, RunId};
+use guard_tasks::{Fence, Lease, LockOutcome, Locks, TaskError};
+use jiff::Timestamp;
+
+use crate::{Holder, LockRow, MemoryStore, batch_lock, cluster_lock};
+
+#[async_trait]
+impl Locks for MemoryStore {
+    async fn acquire(
+        &self,
+        run_id: &RunId,
+        execution_arn: &str,
+        batch_id: &BatchId,
+        clusters: &[ClusterId],
+        replacing: Option<&str>,
+        now: Timestamp,
+    ) -> Result<LockOutcome, TaskError> {
+        let mut tables = self.tables();
+        let mut names: Vec<String> = clusters.iter().map(cluster_lock).collect();
+        names.sort_unstable();
+        names.insert(0, batch_lock(batch_id));
+
+        let mut is_ours_already = true;
+        let mut fence = 0;
+        for name in &names {
+            let row = tables.locks.get(name);
+            fence = fence.max(row.map_or(0, |row| row.fence));
+            match row.and_then(|row| row.holder.as_ref()) {
+                Some(holder) if holder.run_id == run_id.as_str() => {}
+                Some(holder) if replacing != Some(holder.execution_arn.as_str()) => {
+                    return Ok(LockOutcome::Taken {
+                        resource: name.clone(),
+                        holder_arn: holder.execution_arn.clone(),
+                        since: holder.since,
+                    });
+                }
+                Some(_) | None => is_ours_already = false,
+            }
+        }
+        // A fresh fence for all rows, above every one of them; the same run asking again keeps its own.
+        if !is_ours_already {
+            fence += 1;
+            let holder =
+                Holder { run_id: run_id.to_string(), execution_arn: execution_arn.to_owned(), since: now };
+            for name in names {
+                tables.locks.insert(name, LockRow { fence, holder: Some(holder.clone()) });
+            }
+        }
+        Ok(LockOutcome::Held(Lease {
+            run_id: run_id.clone(),
+            batch_id: batch_id.clone(),
+            fence: Fence(fence),
+        }))
+    }
+
+    async fn confirm(&self, lease: &Lease) -> Result<(), TaskError> {
+        self.tables().check_fence(lease, &batch_lock(&lease.batch_id))
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), TaskError> {
+        for row in self.tables().locks.values_mut() {
+            if row.fence == lease.fence.0
+                && row.holder.as_ref().is_some_and(|holder| holder.run_id == lease.run_id.as_str())
+            {
+                row.holder = None;
+            }
+        }
+        Ok(())
+    }
+}

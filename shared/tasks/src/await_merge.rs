@@ -1,0 +1,92 @@
+//! `await-merge`: keep the task token of a state that waits for a person.
+//!
+//! Answers at once if the request has ended already. Safe to run twice: a retried state brings a new token, which
+//! replaces the old one.
+
+use std::sync::Arc;
+
+use guard_domain::Direction;
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::{Ledger, MergeRequestEntry, RunRef};
+use crate::task::Task;
+use crate::{
+    CommitReader, Context, FileReader, MergeRequestReader, OpenToken, TaskError, TokenAnswerer, TokenStore,
+    merge,
+};
+
+/// The task.
+pub struct AwaitMerge {
+    /// Merge requests.
+    pub merge_requests: Arc<dyn MergeRequestReader>,
+    /// The branch that Flux follows.
+    pub commits: Arc<dyn CommitReader>,
+    /// The Flux files.
+    pub files: Arc<dyn FileReader>,
+    /// Tokens that wait.
+    pub tokens: Arc<dyn TokenStore>,
+    /// Step Functions.
+    pub answers: Arc<dyn TokenAnswerer>,
+    /// Registry and run record.
+    pub ledger: Ledger,
+}
+
+/// Payload.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// The run.
+    pub run: RunRef,
+    /// Which request.
+    pub direction: Direction,
+    /// `$$.Task.Token`.
+    pub token: String,
+}
+
+/// Answer; the state's result is what the token is answered with.
+#[derive(Debug, Serialize)]
+pub struct Output {
+    /// True when the request had ended already.
+    pub answered: bool,
+}
+
+impl Task for AwaitMerge {
+    const NAME: &'static str = "await-merge";
+    type Input = Input;
+    type Output = Output;
+
+    async fn run(&self, input: Input) -> Result<Output, TaskError> {
+        let Input { run, direction, token } = input;
+        let plan = self.ledger.plan(&run).await?;
+        let name = self.ledger.merge_request_entry(&run, direction).await?;
+        let entry: MergeRequestEntry =
+            self.ledger.read(&run.run_id, &name).await?.ok_or_else(|| {
+                TaskError::internal(format!("run {} has no {name} in its record", run.run_id))
+            })?;
+        let hours = i64::from(plan.config.policy.merge_timeout_hours);
+        let waiting = OpenToken {
+            run_id: run.run_id.to_string(),
+            direction,
+            project: entry.project.clone(),
+            iid: entry.iid,
+            expires_at: self.ledger.clock.now() + SignedDuration::from_hours(hours),
+            token,
+        };
+        // Kept first, asked second: a merge between the two is seen by the watcher.
+        self.tokens.keep(&waiting).await.context("keep the task token")?;
+        let request = self
+            .merge_requests
+            .merge_request(&entry.project, entry.iid)
+            .await
+            .context("look at the merge request")?;
+        let end = merge::end_of(&request, &entry, self.commits.as_ref(), self.files.as_ref()).await?;
+        if let Some(answer) = &end {
+            let output = serde_json::to_value(answer)
+                .map_err(|e| TaskError::internal(format!("encode answer: {e}")))?;
+            self.answers.answer(&waiting.token, &output).await.context("answer the task token")?;
+            self.tokens.drop_token(&waiting).await.context("drop the task token")?;
+        }
+        Ok(Output { answered: end.is_some() })
+    }
+}

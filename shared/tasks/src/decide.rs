@@ -1,0 +1,321 @@
+//! `decide`: what does the run do after this gate?
+//!
+//! Takes in the verdicts of a Map, moves statuses and progress, and answers with a word that a Choice state routes.
+//! Safe to run twice: only clusters that waited for this gate move, and a status that is there already is left alone.
+
+use guard_domain::{
+    ClusterId, ClusterStatus, Direction, NextStep, Phase, Plan, Progress, Verdict, child_name,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::{Ledger, RollbackEntry, RunRef, SoakEntry, Ticket};
+use crate::plan_batch::tickets;
+use crate::task::Task;
+use crate::{TaskError, VersionChange};
+
+/// The task.
+pub struct Decide {
+    /// Registry and run record.
+    pub ledger: Ledger,
+}
+
+/// Which gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gate {
+    /// After the pre-checks.
+    PreCheck,
+    /// After the change was followed to every cluster.
+    Converge,
+    /// After the post-checks.
+    PostCheck,
+    /// After a nested rollback.
+    Rollback,
+    /// Inside a rollback, after the old version was followed.
+    ConvergeBack,
+    /// Inside a rollback, after the old version was verified.
+    VerifyBack,
+}
+
+/// One verdict of the Map before.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateResult {
+    /// The cluster.
+    pub cluster_id: ClusterId,
+    /// Its verdict.
+    pub verdict: Verdict,
+}
+
+/// Payload.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// The run.
+    pub run: RunRef,
+    /// Which gate.
+    pub gate: Gate,
+    /// The verdicts; empty where the progress says it all.
+    pub results: Vec<GateResult>,
+}
+
+/// The word a Choice state routes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Pre-check: open the merge request.
+    Proceed,
+    /// Pre-check of a dry run: show what would change.
+    Preview,
+    /// Pre-check: a definite no.
+    Fail,
+    /// Let it soak, then look.
+    Soak,
+    /// Check the state after the upgrade.
+    PostCheck,
+    /// Take the failed clusters back.
+    Rollback,
+    /// Inside a rollback: verify the old version.
+    Verify,
+    /// Settle as healthy.
+    Healthy,
+    /// Settle as rolled back.
+    RolledBack,
+    /// The way back did not work: a person must come.
+    RollbackFailed,
+    /// No answer: stop and tell a person.
+    Halt,
+}
+
+/// Answer.
+#[derive(Debug, Serialize)]
+pub struct Output {
+    /// The word.
+    pub decision: Decision,
+    /// Why, for people.
+    pub summary: String,
+    /// The clusters of the next step.
+    pub clusters: Vec<Ticket>,
+    /// Name of the rollback's execution, when it comes next; otherwise empty.
+    pub rollback_name: String,
+}
+
+impl Task for Decide {
+    const NAME: &'static str = "decide";
+    type Input = Input;
+    type Output = Output;
+
+    async fn run(&self, input: Input) -> Result<Output, TaskError> {
+        let Input { run, gate, results } = input;
+        let plan = self.ledger.plan(&run).await?;
+        let output = match gate {
+            Gate::PreCheck => pre_check(&run, &plan, &results),
+            Gate::Converge => self.up(&run, &plan, &results, Phase::Planned, Phase::Converged).await?,
+            Gate::PostCheck => self.up(&run, &plan, &results, Phase::Soaked, Phase::Checked).await?,
+            Gate::Rollback => self.after_rollback(&run, &plan).await?,
+            Gate::ConvergeBack => self.converge_back(&run, &plan, &results).await?,
+            Gate::VerifyBack => self.verify_back(&run, &plan, &results).await?,
+        };
+        self.ledger.audit(&run, Self::NAME, output.summary.clone()).await?;
+        Ok(output)
+    }
+}
+
+/// A cluster without a verdict has no answer.
+fn verdicts(waiting: &[ClusterId], results: &[GateResult]) -> Vec<(ClusterId, Verdict)> {
+    waiting
+        .iter()
+        .map(|id| {
+            let own = results.iter().filter(|result| result.cluster_id == *id).map(|result| result.verdict);
+            // Two verdicts for one cluster would be a bug in a machine; the worse one counts.
+            let verdict = own.max_by_key(|verdict| match verdict {
+                Verdict::Pass => 0,
+                Verdict::Unknown => 1,
+                Verdict::Fail => 2,
+            });
+            (id.clone(), verdict.unwrap_or(Verdict::Unknown))
+        })
+        .collect()
+}
+
+fn named(verdicts: &[(ClusterId, Verdict)], which: Verdict) -> Vec<&str> {
+    verdicts.iter().filter(|(_, verdict)| *verdict == which).map(|(id, _)| id.as_str()).collect()
+}
+
+fn pre_check(run: &RunRef, plan: &Plan, results: &[GateResult]) -> Output {
+    let ids: Vec<ClusterId> = plan.clusters.iter().map(|c| c.record.cluster_id.clone()).collect();
+    let verdicts = verdicts(&ids, results);
+    let (failed, unknown) = (named(&verdicts, Verdict::Fail), named(&verdicts, Verdict::Unknown));
+    let (decision, summary) = if !failed.is_empty() {
+        (Decision::Fail, format!("pre-check failed for {}; nothing was changed", failed.join(", ")))
+    } else if !unknown.is_empty() {
+        (Decision::Halt, format!("pre-check found no answer for {}; nothing was changed", unknown.join(", ")))
+    } else if run.dry_run {
+        (Decision::Preview, format!("pre-check passed for all {} clusters", ids.len()))
+    } else {
+        (Decision::Proceed, format!("pre-check passed for all {} clusters", ids.len()))
+    };
+    let clusters = tickets(&plan.run_id, ids.into_iter(), Direction::Upgrade, 1);
+    Output { decision, summary, clusters, rollback_name: String::new() }
+}
+
+impl Decide {
+    /// A gate on the way up: verdicts in, statuses of the failed ones moved, next step out.
+    async fn up(
+        &self,
+        run: &RunRef,
+        plan: &Plan,
+        results: &[GateResult],
+        waiting: Phase,
+        passed: Phase,
+    ) -> Result<Output, TaskError> {
+        let mut progress = self.ledger.progress(run).await?;
+        let verdicts = verdicts(&progress.in_phase(waiting), results);
+        progress.apply(&verdicts, waiting, passed);
+        next_step(&self.ledger, run, plan, progress).await
+    }
+
+    /// The nested machine wrote the progress of every cluster it brought back; what is still failed did not come back.
+    async fn after_rollback(&self, run: &RunRef, plan: &Plan) -> Result<Output, TaskError> {
+        let progress = self.ledger.progress(run).await?;
+        let stuck = progress.in_phase(Phase::Failed);
+        if stuck.is_empty() {
+            return next_step(&self.ledger, run, plan, progress).await;
+        }
+        Ok(rollback_failed(&stuck))
+    }
+
+    async fn converge_back(
+        &self,
+        run: &RunRef,
+        plan: &Plan,
+        results: &[GateResult],
+    ) -> Result<Output, TaskError> {
+        let rollback = self.ledger.rollback(run).await?;
+        let verdicts = verdicts(&rollback.clusters, results);
+        let stuck: Vec<ClusterId> =
+            verdicts.into_iter().filter(|(_, v)| *v != Verdict::Pass).map(|(id, _)| id).collect();
+        if !stuck.is_empty() {
+            return Ok(rollback_failed(&stuck));
+        }
+        let summary = format!("{} clusters are back at the old version", rollback.clusters.len());
+        let clusters =
+            tickets(&plan.run_id, rollback.clusters.into_iter(), Direction::Rollback, rollback.attempt);
+        Ok(Output { decision: Decision::Verify, summary, clusters, rollback_name: String::new() })
+    }
+
+    async fn verify_back(
+        &self,
+        run: &RunRef,
+        plan: &Plan,
+        results: &[GateResult],
+    ) -> Result<Output, TaskError> {
+        let rollback = self.ledger.rollback(run).await?;
+        let verdicts = verdicts(&rollback.clusters, results);
+        let mut progress = self.ledger.progress(run).await?;
+        for (id, _) in verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Pass) {
+            let old = plan.cluster(id).map(|planned| VersionChange::WentBack(planned.old.clone()));
+            self.ledger.advance(run, id, ClusterStatus::FailedUpgradeRolledBack, old, None).await?;
+            progress.0.insert(id.clone(), Phase::RolledBack);
+        }
+        self.ledger.write(run, "progress", &progress).await?;
+        let stuck: Vec<ClusterId> =
+            verdicts.into_iter().filter(|(_, v)| *v != Verdict::Pass).map(|(id, _)| id).collect();
+        if !stuck.is_empty() {
+            return Ok(rollback_failed(&stuck));
+        }
+        let summary = format!("{} clusters verified at the old version", rollback.clusters.len());
+        Ok(Output {
+            decision: Decision::RolledBack,
+            summary,
+            clusters: Vec::new(),
+            rollback_name: String::new(),
+        })
+    }
+}
+
+fn rollback_failed(stuck: &[ClusterId]) -> Output {
+    let names: Vec<&str> = stuck.iter().map(ClusterId::as_str).collect();
+    let summary = format!("not back at the old version: {}; a person must come", names.join(", "));
+    Output { decision: Decision::RollbackFailed, summary, clusters: Vec::new(), rollback_name: String::new() }
+}
+
+/// Writes the progress, moves the statuses of newly failed clusters, and says what comes next. Shared with the soak's
+/// judge, which is a gate of its own.
+pub(crate) async fn next_step(
+    ledger: &Ledger,
+    run: &RunRef,
+    plan: &Plan,
+    mut progress: Progress,
+) -> Result<Output, TaskError> {
+    progress.widen(plan.config.policy.rollback_scope);
+    ledger.write(run, "progress", &progress).await?;
+    let names = |phase| progress.in_phase(phase).iter().map(ClusterId::as_str).collect::<Vec<_>>().join(", ");
+    let mut rollback_name = String::new();
+    let (decision, phase, summary) = match progress.next() {
+        NextStep::Rollback => {
+            let failed = progress.in_phase(Phase::Failed);
+            for id in &failed {
+                ledger.advance(run, id, ClusterStatus::RollbackRequired, None, None).await?;
+            }
+            let attempt = start_rollback(ledger, run, failed).await?;
+            rollback_name = child_name(&run.run_id, run.batch_id.as_str(), Direction::Rollback, attempt);
+            (Decision::Rollback, Phase::Failed, format!("taking back {}", names(Phase::Failed)))
+        }
+        NextStep::Soak => {
+            start_soak(ledger, run, plan).await?;
+            (Decision::Soak, Phase::Converged, format!("soaking {}", names(Phase::Converged)))
+        }
+        NextStep::PostCheck => {
+            (Decision::PostCheck, Phase::Soaked, format!("soak passed for {}", names(Phase::Soaked)))
+        }
+        NextStep::Healthy => {
+            (Decision::Healthy, Phase::Checked, format!("healthy: {}", names(Phase::Checked)))
+        }
+        NextStep::RolledBack => (
+            Decision::RolledBack,
+            Phase::RolledBack,
+            format!(
+                "rolled back: {}; healthy: {}",
+                names(Phase::RolledBack),
+                none_or(&names(Phase::Checked))
+            ),
+        ),
+        NextStep::Halt => (
+            Decision::Halt,
+            Phase::Unknown,
+            format!("no answer for {}; nothing more is changed", names(Phase::Unknown)),
+        ),
+        // A cluster that no gate has spoken about: the machine took a wrong turn.
+        NextStep::Converge => {
+            (Decision::Halt, Phase::Planned, format!("{} never converged", names(Phase::Planned)))
+        }
+    };
+    let clusters = tickets(&plan.run_id, progress.in_phase(phase).into_iter(), Direction::Upgrade, 1);
+    Ok(Output { decision, summary, clusters, rollback_name })
+}
+
+fn none_or(names: &str) -> &str {
+    if names.is_empty() { "none" } else { names }
+}
+
+/// The same failed clusters again are the same attempt: this may be a second call.
+async fn start_rollback(ledger: &Ledger, run: &RunRef, failed: Vec<ClusterId>) -> Result<u32, TaskError> {
+    let last = ledger.rollback(run).await?;
+    if last.attempt > 0 && last.clusters == failed {
+        return Ok(last.attempt);
+    }
+    let entry = RollbackEntry { attempt: last.attempt + 1, clusters: failed };
+    ledger.write(run, "rollback", &entry).await?;
+    Ok(entry.attempt)
+}
+
+/// The soak begins once, when the first clusters have converged.
+async fn start_soak(ledger: &Ledger, run: &RunRef, plan: &Plan) -> Result<(), TaskError> {
+    if ledger.read::<SoakEntry>(&run.run_id, "soak").await?.is_some() {
+        return Ok(());
+    }
+    let now = ledger.clock.now();
+    let changed_at = ledger.read(&run.run_id, "changed-at").await?.unwrap_or(plan.started_at);
+    ledger.write(run, "soak", &SoakEntry { from: now, until: now + plan.soak(), changed_at }).await
+}

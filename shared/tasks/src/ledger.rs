@@ -1,0 +1,296 @@
+//! What every task of a run reads and writes the same way: the plan, the clusters' statuses, the progress, the audit
+//! log. In a dry run every write is left out; the plan is computed anew.
+
+use std::sync::Arc;
+
+use guard_domain::{
+    ClusterId, ClusterStatus, Direction, IstioVersion, MergeRequestState, Plan, Progress, RunId,
+    manifest::Change,
+};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    AuditEntry, BatchReader, Clock, ClusterReader, ConfigReader, Context, Fence, Lease, RunRecords,
+    StatusMove, StatusWriter, TaskError, VersionChange, draft,
+};
+
+/// What the payload carries of a run: ids only, the details live in the run record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunRef {
+    /// The run: name of the execution that people started.
+    pub run_id: RunId,
+    /// Its batch.
+    pub batch_id: guard_domain::BatchId,
+    /// Its fence; 0 in a dry run, which holds no lock.
+    pub fence: Fence,
+    /// Nothing is written anywhere.
+    pub dry_run: bool,
+    /// Target of an upgrade; a dry run needs it to compute the plan.
+    pub target_version: Option<IstioVersion>,
+}
+
+impl RunRef {
+    /// The proof that writes ask for.
+    pub fn lease(&self) -> Lease {
+        Lease { run_id: self.run_id.clone(), batch_id: self.batch_id.clone(), fence: self.fence }
+    }
+}
+
+/// One cluster in the payload, under 200 bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ticket {
+    /// The cluster.
+    pub cluster_id: ClusterId,
+    /// Name of its child execution.
+    pub child: String,
+}
+
+/// A merge request as the run record keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergeRequestEntry {
+    /// GitLab project.
+    pub project: String,
+    /// Number.
+    pub iid: u64,
+    /// Page for people.
+    pub web_url: String,
+    /// Branch it goes to.
+    pub target_branch: String,
+    /// What it changes.
+    pub changes: Vec<Change>,
+}
+
+/// The start and the end of the soak.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SoakEntry {
+    /// When the last restart of the batch was done.
+    pub from: Timestamp,
+    /// When the soak ends.
+    pub until: Timestamp,
+    /// When the first change landed: baselines end here.
+    pub changed_at: Timestamp,
+}
+
+/// How a run ended, or that it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutcomeEntry {
+    /// `healthy`, `rolled_back`, ...
+    pub outcome: String,
+    /// Why, for people.
+    pub summary: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// One try of the way back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RollbackEntry {
+    /// 1 for the first.
+    pub attempt: u32,
+    /// The clusters it covers.
+    pub clusters: Vec<ClusterId>,
+}
+
+/// The answer to a task token that waits for a merge request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergeAnswer {
+    /// How the waiting ended.
+    pub state: MergeEnd,
+    /// The commit that landed; empty unless merged.
+    pub commit: String,
+}
+
+/// How waiting for a merge request ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MergeEnd {
+    /// Landed as proposed.
+    Merged,
+    /// Landed, but the content is not what was proposed.
+    Edited,
+    /// Closed unmerged.
+    Closed,
+    /// Nobody answered in time.
+    Expired,
+}
+
+impl MergeEnd {
+    /// From GitLab's state; `None` while it is open.
+    pub fn of(state: MergeRequestState) -> Option<Self> {
+        match state {
+            MergeRequestState::Open => None,
+            MergeRequestState::Merged => Some(Self::Merged),
+            MergeRequestState::Closed => Some(Self::Closed),
+        }
+    }
+}
+
+/// The ports behind it.
+#[derive(Clone)]
+pub struct Ledger {
+    /// Configuration, for a dry run's plan.
+    pub config: Arc<dyn ConfigReader>,
+    /// Rows by batch, for a dry run's plan.
+    pub batches: Arc<dyn BatchReader>,
+    /// Rows.
+    pub clusters: Arc<dyn ClusterReader>,
+    /// Statuses.
+    pub statuses: Arc<dyn StatusWriter>,
+    /// The run record.
+    pub records: Arc<dyn RunRecords>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Ledger {
+    /// The run's plan.
+    pub async fn plan(&self, run: &RunRef) -> Result<Plan, TaskError> {
+        if run.dry_run {
+            let target = run
+                .target_version
+                .clone()
+                .ok_or_else(|| TaskError::internal("a dry run without a target version"))?;
+            let config = self.config.config().await.context("read configuration")?;
+            let rows = self.batches.batch(&run.batch_id).await.context("read registry")?;
+            return Ok(draft::upgrade(
+                run.run_id.clone(),
+                String::new(),
+                run.batch_id.clone(),
+                rows,
+                &target,
+                config,
+                self.clock.now(),
+            ));
+        }
+        self.read(&run.run_id, "plan")
+            .await?
+            .ok_or_else(|| TaskError::internal(format!("run {} has no plan in its record", run.run_id)))
+    }
+
+    /// Reads an entry of the run record.
+    pub async fn read<T: DeserializeOwned>(
+        &self,
+        run_id: &RunId,
+        name: &str,
+    ) -> Result<Option<T>, TaskError> {
+        let entry = self.records.entry(run_id, name).await.context(format!("read {name} of run {run_id}"))?;
+        entry.map(|value| from_record(run_id, name, value)).transpose()
+    }
+
+    /// Reads every entry below a prefix.
+    pub async fn read_all<T: DeserializeOwned>(
+        &self,
+        run_id: &RunId,
+        prefix: &str,
+    ) -> Result<Vec<(String, T)>, TaskError> {
+        let entries =
+            self.records.entries(run_id, prefix).await.context(format!("read {prefix} of run {run_id}"))?;
+        entries
+            .into_iter()
+            .map(|(name, value)| Ok((name.clone(), from_record(run_id, &name, value)?)))
+            .collect()
+    }
+
+    /// Writes an entry, replacing what was there. Two writers at once: one gets `Conflict`.
+    pub async fn write<T: Serialize + Sync>(
+        &self,
+        run: &RunRef,
+        name: &str,
+        value: &T,
+    ) -> Result<(), TaskError> {
+        if run.dry_run {
+            return Ok(());
+        }
+        let value = serde_json::to_value(value)
+            .map_err(|error| TaskError::internal(format!("encode {name}: {error}")))?;
+        let old = self.records.entry(&run.run_id, name).await.context(format!("read {name}"))?;
+        if old.as_ref() == Some(&value) {
+            return Ok(());
+        }
+        self.records.put(&run.lease(), name, old.as_ref(), &value).await.context(format!("write {name}"))
+    }
+
+    /// Adds a line to the audit log.
+    pub async fn audit(
+        &self,
+        run: &RunRef,
+        who: &str,
+        what: impl Into<String> + Send,
+    ) -> Result<(), TaskError> {
+        if run.dry_run {
+            return Ok(());
+        }
+        let line = AuditEntry { at: self.clock.now(), who: who.to_owned(), what: what.into() };
+        self.records.audit(&run.lease(), &line).await.context("write audit log")
+    }
+
+    /// Moves a cluster to a status, with the version change that belongs to it. Already there is done: the task may be
+    /// running for the second time.
+    pub async fn advance(
+        &self,
+        run: &RunRef,
+        cluster_id: &ClusterId,
+        to: ClusterStatus,
+        version: Option<VersionChange>,
+        merge_request_url: Option<String>,
+    ) -> Result<(), TaskError> {
+        if run.dry_run {
+            return Ok(());
+        }
+        let row = self.clusters.cluster(cluster_id).await.context(format!("read {cluster_id}"))?;
+        let row = row.ok_or_else(|| {
+            TaskError::rejected(format!("cluster {cluster_id} is not in the registry any more"))
+        })?;
+        if row.status == to {
+            return Ok(());
+        }
+        if !row.status.may_become(to) {
+            return Err(TaskError::conflict(format!(
+                "cluster {cluster_id} is {}, which may not become {to}",
+                row.status
+            )));
+        }
+        let change = StatusMove {
+            cluster_id: cluster_id.clone(),
+            from: row.status,
+            to,
+            version,
+            merge_request_url,
+            at: self.clock.now(),
+        };
+        self.statuses
+            .move_status(&run.lease(), &change)
+            .await
+            .context(format!("move {cluster_id} from {} to {to}", row.status))
+    }
+
+    /// How far each cluster has come.
+    pub async fn progress(&self, run: &RunRef) -> Result<Progress, TaskError> {
+        self.read(&run.run_id, "progress")
+            .await?
+            .ok_or_else(|| TaskError::internal(format!("run {} has no progress in its record", run.run_id)))
+    }
+
+    /// The latest try of the way back; attempt 0 when there was none.
+    pub async fn rollback(&self, run: &RunRef) -> Result<RollbackEntry, TaskError> {
+        Ok(self.read(&run.run_id, "rollback").await?.unwrap_or_default())
+    }
+
+    /// Name of the merge request's entry of this direction: one for the upgrade, one for each try of the way back.
+    pub async fn merge_request_entry(&self, run: &RunRef, direction: Direction) -> Result<String, TaskError> {
+        Ok(match direction {
+            Direction::Upgrade => "merge-request#upgrade".to_owned(),
+            Direction::Rollback => format!("merge-request#rollback-{}", self.rollback(run).await?.attempt),
+        })
+    }
+}
+
+fn from_record<T: DeserializeOwned>(run_id: &RunId, name: &str, value: Value) -> Result<T, TaskError> {
+    serde_json::from_value(value)
+        .map_err(|error| TaskError::internal(format!("{name} of run {run_id} does not decode: {error}")))
+}

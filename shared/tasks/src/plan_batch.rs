@@ -1,0 +1,444 @@
+//! `plan-batch`: may this batch start, and what exactly will it do?
+//!
+//! Reads configuration and registry, freezes the plan into the run record and takes the locks. It is the first state of
+//! the machines that people start, so it takes their input whole and refuses what it does not understand.
+//!
+//! Safe to run twice: the same run gets the same lease again, and the plan that was frozen first stays.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use guard_domain::{
+    BatchId, ClusterRecord, ClusterStatus, Config, Direction, Finding, IstioVersion, MAX_CLUSTERS, Pace,
+    Phase, Plan, Progress, RunId, Verdict, child_name, in_order, pre_check, text, upgrade_path,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ledger::{Ledger, RollbackEntry, RunRef, Ticket};
+use crate::task::{Task, decode};
+use crate::{Context, ExecutionReader, Fence, LockOutcome, Locks, TaskError, draft};
+
+/// The task.
+pub struct PlanBatch {
+    /// Locks.
+    pub locks: Arc<dyn Locks>,
+    /// Whether a lock's holder still runs.
+    pub executions: Arc<dyn ExecutionReader>,
+    /// Registry, configuration and run record.
+    pub ledger: Ledger,
+}
+
+/// Which machine asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Machine {
+    /// `batch-upgrade`.
+    BatchUpgrade,
+    /// `batch-rollback`.
+    BatchRollback,
+}
+
+/// Payload.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Which machine asks.
+    pub machine: Machine,
+    /// The execution's input, as it came from console, schedule or pipeline.
+    pub input: Value,
+    /// `$$.Execution.Id`.
+    pub execution_arn: String,
+    /// `$$.Execution.Name`, the run's id.
+    pub execution_name: String,
+}
+
+/// Input of `batch-upgrade` by hand.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UpgradeInput {
+    batch_id: BatchId,
+    target_version: IstioVersion,
+    #[serde(default)]
+    dry_run: bool,
+    reason: Option<String>,
+    soak_minutes: Option<u32>,
+    /// Gates passed over knowingly: finding code to reason.
+    #[serde(default)]
+    overrides: BTreeMap<String, String>,
+}
+
+/// Input of `batch-rollback` by hand.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RollbackInput {
+    batch_id: BatchId,
+    reason: String,
+}
+
+/// Input of `batch-rollback` when `batch-upgrade` starts it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NestedInput {
+    run: RunRef,
+    #[serde(rename = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID")]
+    _started_by: Option<String>,
+}
+
+/// What the machine does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Go on.
+    Go,
+    /// A gate says no; nothing was written.
+    Refuse,
+    /// Every cluster is at the target already.
+    NothingToDo,
+}
+
+/// Answer.
+#[derive(Debug, Serialize)]
+pub struct Output {
+    /// What the machine does next.
+    pub decision: Decision,
+    /// Why, for people.
+    pub summary: String,
+    /// The run, handed from state to state.
+    pub run: RunRef,
+    /// The clusters of the way.
+    pub clusters: Vec<Ticket>,
+    /// Waiting times.
+    pub pace: Pace,
+    /// True when another machine started this one: it reports a verdict instead of failing.
+    pub nested: bool,
+}
+
+impl Task for PlanBatch {
+    const NAME: &'static str = "plan-batch";
+    type Input = Input;
+    type Output = Output;
+
+    async fn run(&self, input: Input) -> Result<Output, TaskError> {
+        let run_id = RunId::parse(&input.execution_name)
+            .map_err(|e| TaskError::rejected(format!("execution name: {e}")))?;
+        match input.machine {
+            Machine::BatchUpgrade => {
+                self.upgrade(run_id, input.execution_arn, decode("input", input.input)?).await
+            }
+            Machine::BatchRollback if input.input.get("run").is_some() => {
+                let nested: NestedInput = decode("input", input.input)?;
+                self.nested_rollback(nested.run).await
+            }
+            Machine::BatchRollback => {
+                self.rollback(run_id, input.execution_arn, decode("input", input.input)?).await
+            }
+        }
+    }
+}
+
+impl PlanBatch {
+    async fn upgrade(
+        &self,
+        run_id: RunId,
+        execution_arn: String,
+        input: UpgradeInput,
+    ) -> Result<Output, TaskError> {
+        let mut config = self.config().await?;
+        if let Some(minutes) = input.soak_minutes {
+            config.validation.soak_period_minutes = minutes;
+            refuse_problems(&config, "input.soak_minutes")?;
+        }
+        let rows = self.rows(&input.batch_id, &config).await?;
+        for row in &rows {
+            // One sentence that names the field a person typed, the cluster and the way out.
+            upgrade_path::step(
+                &row.current_istio_version,
+                &input.target_version,
+                config.policy.allow_pre_release,
+            )
+            .map_err(|refusal| {
+                TaskError::rejected(format!("input.target_version: cluster {}: {refusal}", row.cluster_id))
+            })?;
+        }
+        let mut run = RunRef {
+            run_id: run_id.clone(),
+            batch_id: input.batch_id.clone(),
+            fence: Fence(0),
+            dry_run: input.dry_run,
+            target_version: Some(input.target_version.clone()),
+        };
+        if let Some(frozen) = self.frozen(&run).await? {
+            run.fence = self.lock(&frozen).await?.map_err(|held| TaskError::conflict(held.to_string()))?;
+            return Ok(Self::go(run, &frozen, false));
+        }
+        let now = self.ledger.clock.now();
+        let mut plan = draft::upgrade(
+            run_id,
+            execution_arn,
+            input.batch_id.clone(),
+            rows.clone(),
+            &input.target_version,
+            config,
+            now,
+        );
+        plan.reason = input.reason;
+        if plan.clusters.is_empty() {
+            let summary =
+                format!("every cluster of {} is at {} already", plan.batch_id, input.target_version);
+            return Ok(Self::stop(Decision::NothingToDo, summary, run, &plan));
+        }
+
+        let mut findings = pre_check::freeze(&plan.config, now);
+        findings.extend(self.prerequisites(&plan, &input.target_version).await?);
+        if run.dry_run {
+            findings.extend(orphans(&rows));
+        }
+        findings.retain(|finding| !input.overrides.contains_key(&finding.code));
+        if Verdict::of(&findings) != Verdict::Pass {
+            return Ok(Self::stop(Decision::Refuse, text::findings(&findings), run, &plan));
+        }
+        if run.dry_run {
+            return Ok(Self::go(run, &plan, false));
+        }
+
+        match self.lock(&plan).await? {
+            Ok(fence) => run.fence = fence,
+            Err(held) => return Ok(Self::stop(Decision::Refuse, text::findings(&[held]), run, &plan)),
+        }
+        // Statuses are looked at under the lock: before it, a live run may own them.
+        let findings = orphans(&self.ledger.batches.batch(&plan.batch_id).await.context("read registry")?);
+        if Verdict::of(&findings) != Verdict::Pass {
+            self.locks.release(&run.lease()).await.context("release the locks")?;
+            return Ok(Self::stop(Decision::Refuse, text::findings(&findings), run, &plan));
+        }
+        let progress = Progress::planned(plan.clusters.iter().map(|c| c.record.cluster_id.clone()));
+        self.ledger.write(&run, "progress", &progress).await?;
+        self.ledger.write(&run, "plan", &plan).await?;
+        let words = format!(
+            "planned {} clusters of {} to {}",
+            plan.clusters.len(),
+            plan.batch_id,
+            input.target_version
+        );
+        self.ledger.audit(&run, Self::NAME, words).await?;
+        for (code, reason) in &input.overrides {
+            self.ledger.audit(&run, Self::NAME, format!("gate {code} overridden: {reason}")).await?;
+        }
+        Ok(Self::go(run, &plan, false))
+    }
+
+    async fn rollback(
+        &self,
+        run_id: RunId,
+        execution_arn: String,
+        input: RollbackInput,
+    ) -> Result<Output, TaskError> {
+        let config = self.config().await?;
+        let rows = self.rows(&input.batch_id, &config).await?;
+        let mut run = RunRef {
+            run_id: run_id.clone(),
+            batch_id: input.batch_id.clone(),
+            fence: Fence(0),
+            dry_run: false,
+            target_version: None,
+        };
+        if let Some(frozen) = self.frozen(&run).await? {
+            run.fence = self.lock(&frozen).await?.map_err(|held| TaskError::conflict(held.to_string()))?;
+            return Ok(Self::go(run, &frozen, false));
+        }
+        let now = self.ledger.clock.now();
+        let (mut plan, without) =
+            draft::rollback(run_id, execution_arn, input.batch_id.clone(), rows, config, now);
+        plan.reason = Some(input.reason);
+        let mut findings: Vec<Finding> = without
+            .iter()
+            .map(|row| {
+                Finding::blocking(
+                    "NO_PREVIOUS_VERSION",
+                    row.cluster_id.as_str(),
+                    "its history holds no earlier healthy version",
+                    "take it out of the batch, or add the version to its upgrade_history",
+                )
+            })
+            .collect();
+        findings
+            .extend(plan.clusters.iter().filter(|c| c.record.status != ClusterStatus::Healthy).map(|c| {
+            Finding::blocking(
+                "NOT_HEALTHY",
+                c.record.cluster_id.as_str(),
+                format!("its status is {}", c.record.status),
+                "a rollback by hand starts from healthy; a run that is under way takes its own clusters back",
+            )
+        }));
+        if Verdict::of(&findings) != Verdict::Pass {
+            return Ok(Self::stop(Decision::Refuse, text::findings(&findings), run, &plan));
+        }
+        match self.lock(&plan).await? {
+            Ok(fence) => run.fence = fence,
+            Err(held) => return Ok(Self::stop(Decision::Refuse, text::findings(&[held]), run, &plan)),
+        }
+        let ids: Vec<_> = plan.clusters.iter().map(|c| c.record.cluster_id.clone()).collect();
+        let progress = Progress(ids.iter().map(|id| (id.clone(), Phase::Failed)).collect());
+        self.ledger.write(&run, "progress", &progress).await?;
+        self.ledger.write(&run, "rollback", &RollbackEntry { attempt: 1, clusters: ids.clone() }).await?;
+        self.ledger.write(&run, "plan", &plan).await?;
+        for id in &ids {
+            self.ledger.advance(&run, id, ClusterStatus::RollbackRequired, None, None).await?;
+        }
+        self.ledger
+            .audit(
+                &run,
+                Self::NAME,
+                format!("planned the way back of {} clusters of {}", ids.len(), plan.batch_id),
+            )
+            .await?;
+        Ok(Self::go(run, &plan, false))
+    }
+
+    /// The way back inside a run: its locks are held, its failed clusters are known.
+    async fn nested_rollback(&self, run: RunRef) -> Result<Output, TaskError> {
+        self.locks.confirm(&run.lease()).await.context("confirm the lock")?;
+        let plan = self.ledger.plan(&run).await?;
+        let rollback = self.ledger.rollback(&run).await?;
+        let clusters =
+            tickets(&plan.run_id, rollback.clusters.iter().cloned(), Direction::Rollback, rollback.attempt);
+        let summary = format!("taking {} of {} clusters back", clusters.len(), plan.clusters.len());
+        Ok(Output { decision: Decision::Go, summary, run, clusters, pace: plan.pace(), nested: true })
+    }
+
+    async fn config(&self) -> Result<Config, TaskError> {
+        let config = self.ledger.config.config().await.context("read configuration")?;
+        refuse_problems(&config, "config")?;
+        Ok(config)
+    }
+
+    /// The batch's rows, after the checks that need no plan.
+    async fn rows(&self, batch_id: &BatchId, config: &Config) -> Result<Vec<ClusterRecord>, TaskError> {
+        let sizes = self.ledger.batches.batches().await.context("read registry")?;
+        if !sizes.contains_key(batch_id) {
+            let known = sizes.keys().map(BatchId::as_str).collect::<Vec<_>>().join(", ");
+            return Err(TaskError::rejected(format!(
+                "input.batch_id: `{batch_id}` is not a batch; known are {known}"
+            )));
+        }
+        in_order(&config.batch_order, &sizes)
+            .map_err(|error| TaskError::rejected(format!("config {error}")))?;
+        let rows = self.ledger.batches.batch(batch_id).await.context("read registry")?;
+        if rows.len() > MAX_CLUSTERS {
+            let count = rows.len();
+            return Err(TaskError::rejected(format!(
+                "input.batch_id: `{batch_id}` has {count} clusters, at most {MAX_CLUSTERS} fit one batch; split it"
+            )));
+        }
+        Ok(rows)
+    }
+
+    /// A prerequisite batch counts when all its clusters are healthy at the target or later.
+    async fn prerequisites(&self, plan: &Plan, target: &IstioVersion) -> Result<Vec<Finding>, TaskError> {
+        let mut findings = Vec::new();
+        for batch in plan.config.batch_order.get(&plan.batch_id).into_iter().flatten() {
+            let rows = self.ledger.batches.batch(batch).await.context(format!("read batch {batch}"))?;
+            let behind: Vec<&str> = rows
+                .iter()
+                .filter(|row| row.status != ClusterStatus::Healthy || row.current_istio_version < *target)
+                .map(|row| row.cluster_id.as_str())
+                .collect();
+            if !behind.is_empty() {
+                findings.push(Finding::blocking(
+                    "PREREQUISITE_BATCH",
+                    format!("batch {batch}"),
+                    format!("not healthy at {target} or later: {}", behind.join(", ")),
+                    format!("upgrade batch {batch} first"),
+                ));
+            }
+        }
+        Ok(findings)
+    }
+
+    /// The plan this run froze before, if this is its second call.
+    async fn frozen(&self, run: &RunRef) -> Result<Option<Plan>, TaskError> {
+        if run.dry_run { Ok(None) } else { self.ledger.read(&run.run_id, "plan").await }
+    }
+
+    /// Takes the locks, from a holder that no longer runs if need be.
+    async fn lock(&self, plan: &Plan) -> Result<Result<Fence, Finding>, TaskError> {
+        let ids: Vec<_> = plan.clusters.iter().map(|c| c.record.cluster_id.clone()).collect();
+        let now = self.ledger.clock.now();
+        let mut replacing: Option<String> = None;
+        // Twice: once plainly, once in place of a holder that was found dead. A third holder means a race: say so.
+        for _ in 0..2 {
+            let asked = self
+                .locks
+                .acquire(&plan.run_id, &plan.execution_arn, &plan.batch_id, &ids, replacing.as_deref(), now)
+                .await
+                .context("take the locks")?;
+            match asked {
+                LockOutcome::Held(lease) => return Ok(Ok(lease.fence)),
+                LockOutcome::Taken { resource, holder_arn, since } => {
+                    if self.executions.is_running(&holder_arn).await.context("ask for the lock's holder")? {
+                        return Ok(Err(held(&resource, &holder_arn, since)));
+                    }
+                    replacing = Some(holder_arn);
+                }
+            }
+        }
+        Err(TaskError::conflict("the locks changed hands while they were taken"))
+    }
+
+    fn go(run: RunRef, plan: &Plan, nested: bool) -> Output {
+        let ids = plan.clusters.iter().map(|c| c.record.cluster_id.clone());
+        let clusters = tickets(&plan.run_id, ids, plan.direction, 1);
+        let summary = format!("{} clusters of {}", clusters.len(), plan.batch_id);
+        Output { decision: Decision::Go, summary, run, clusters, pace: plan.pace(), nested }
+    }
+
+    fn stop(decision: Decision, summary: String, run: RunRef, plan: &Plan) -> Output {
+        Output { decision, summary, run, clusters: Vec::new(), pace: plan.pace(), nested: false }
+    }
+}
+
+fn refuse_problems(config: &Config, what: &str) -> Result<(), TaskError> {
+    let problems: Vec<String> = config.problems().iter().map(ToString::to_string).collect();
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(TaskError::rejected(format!("{what}: {}", problems.join("; "))))
+    }
+}
+
+fn held(resource: &str, holder_arn: &str, since: Timestamp) -> Finding {
+    Finding::blocking(
+        "LOCK_HELD",
+        resource,
+        format!("held by {holder_arn} since {since}"),
+        "wait for that execution to end, or stop it, then start again",
+    )
+}
+
+/// Clusters left in the middle by a run that is gone.
+fn orphans(rows: &[ClusterRecord]) -> Vec<Finding> {
+    rows.iter()
+        .filter(|row| row.status.needs_an_owner() || row.status == ClusterStatus::MrCreated)
+        .map(|row| {
+            Finding::blocking(
+                "UNFINISHED_RUN",
+                row.cluster_id.as_str(),
+                format!("its status is {}, and no live run owns it", row.status),
+                "look at the last run of this batch; docs/runbook.md says how to bring the cluster to a told state",
+            )
+        })
+        .collect()
+}
+
+/// Names of the children of this direction.
+pub(crate) fn tickets(
+    run_id: &RunId,
+    ids: impl Iterator<Item = guard_domain::ClusterId>,
+    direction: Direction,
+    attempt: u32,
+) -> Vec<Ticket> {
+    ids.map(|id| Ticket { child: child_name(run_id, id.as_str(), direction, attempt), cluster_id: id })
+        .collect()
+}

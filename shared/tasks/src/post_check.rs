@@ -1,0 +1,73 @@
+//! `post-check`: is the cluster at the version it should be at?
+//!
+//! After an upgrade at the new version, after a rollback at the old one. Reads; changes only the status, on the way up.
+//! Safe to run twice.
+
+use std::sync::Arc;
+
+use guard_domain::{ClusterId, ClusterStatus, Direction, Verdict, post_check};
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::{Ledger, RunRef};
+use crate::task::Task;
+use crate::{ClusterHealthReader, Context, TaskError};
+
+/// The task.
+pub struct PostCheck {
+    /// What the cluster says.
+    pub health: Arc<dyn ClusterHealthReader>,
+    /// Registry and run record.
+    pub ledger: Ledger,
+}
+
+/// Payload.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// The run.
+    pub run: RunRef,
+    /// The cluster.
+    pub cluster_id: ClusterId,
+    /// Which version is expected.
+    pub direction: Direction,
+}
+
+/// Answer.
+#[derive(Debug, Serialize)]
+pub struct Output {
+    /// The cluster.
+    pub cluster_id: ClusterId,
+    /// Its verdict.
+    pub verdict: Verdict,
+}
+
+impl Task for PostCheck {
+    const NAME: &'static str = "post-check";
+    type Input = Input;
+    type Output = Output;
+
+    async fn run(&self, input: Input) -> Result<Output, TaskError> {
+        let Input { run, cluster_id, direction } = input;
+        let plan = self.ledger.plan(&run).await?;
+        let planned = plan
+            .cluster(&cluster_id)
+            .ok_or_else(|| TaskError::rejected(format!("cluster {cluster_id} is not in the plan")))?;
+        if direction == Direction::Upgrade {
+            self.ledger.advance(&run, &cluster_id, ClusterStatus::PostCheckRunning, None, None).await?;
+        }
+        let facts = self.health.health(&planned.record).await.context(format!("read {cluster_id}"))?;
+        let findings = post_check::findings(cluster_id.as_str(), &facts, planned.to(direction));
+        let verdict = Verdict::of(&findings);
+        self.ledger
+            .audit(
+                &run,
+                Self::NAME,
+                format!("{cluster_id}: post-check {verdict}, {} findings", findings.len()),
+            )
+            .await?;
+        self.ledger
+            .write(&run, &format!("findings#{cluster_id}#post-check-{}", direction.as_str()), &findings)
+            .await?;
+        Ok(Output { cluster_id, verdict })
+    }
+}

@@ -1,0 +1,136 @@
+//! `pre-check`: may this cluster be upgraded now?
+//!
+//! Reads EKS, Kubernetes, Flux, Datadog and the cluster's Flux files; changes only the cluster's status. Safe to run
+//! twice: the status moves are compare-and-set, the result replaces the earlier one of the same run.
+
+use std::sync::Arc;
+
+use guard_domain::compatibility::Compatibility;
+use guard_domain::pre_check::PreCheck as Check;
+use guard_domain::{ClusterId, ClusterStatus, Direction, Finding, TrafficWindow, Verdict, manifest};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::{Ledger, RunRef};
+use crate::task::Task;
+use crate::{
+    ClusterHealthReader, CommitReader, Context, FileReader, MonitorReader, TaskError, TrafficReader,
+};
+
+/// The task.
+pub struct PreCheck {
+    /// What the cluster says.
+    pub health: Arc<dyn ClusterHealthReader>,
+    /// Traffic before the change.
+    pub traffic: Arc<dyn TrafficReader>,
+    /// Monitors.
+    pub monitors: Arc<dyn MonitorReader>,
+    /// The branch that Flux follows.
+    pub commits: Arc<dyn CommitReader>,
+    /// The Flux files.
+    pub files: Arc<dyn FileReader>,
+    /// Registry and run record.
+    pub ledger: Ledger,
+}
+
+/// Payload.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// The run.
+    pub run: RunRef,
+    /// The cluster.
+    pub cluster_id: ClusterId,
+}
+
+/// Answer, small: the findings are in the run record.
+#[derive(Debug, Serialize)]
+pub struct Output {
+    /// The cluster.
+    pub cluster_id: ClusterId,
+    /// Its verdict.
+    pub verdict: Verdict,
+}
+
+/// What the run record keeps.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PreCheckEntry {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why.
+    pub findings: Vec<Finding>,
+    /// Start of the baseline window.
+    pub baseline_from: Timestamp,
+    /// Its end.
+    pub baseline_to: Timestamp,
+    /// Traffic in it.
+    pub baseline: Option<TrafficWindow>,
+}
+
+impl Task for PreCheck {
+    const NAME: &'static str = "pre-check";
+    type Input = Input;
+    type Output = Output;
+
+    async fn run(&self, input: Input) -> Result<Output, TaskError> {
+        let Input { run, cluster_id } = input;
+        let plan = self.ledger.plan(&run).await?;
+        let planned = plan
+            .cluster(&cluster_id)
+            .ok_or_else(|| TaskError::rejected(format!("cluster {cluster_id} is not in the plan")))?;
+        let row = &planned.record;
+        self.ledger.advance(&run, &cluster_id, ClusterStatus::PreCheckRunning, None, None).await?;
+
+        let to = self.ledger.clock.now();
+        let from = to - plan.soak();
+        let facts = self.health.health(row).await.context(format!("read {cluster_id}"))?;
+        let mut traffic = self
+            .traffic
+            .traffic(std::slice::from_ref(row), from, to)
+            .await
+            .context(format!("read traffic of {cluster_id}"))?;
+        let baseline = traffic.remove(&cluster_id);
+        let monitors = self.monitors.monitors(row).await.context(format!("read monitors of {cluster_id}"))?;
+        let head = self
+            .commits
+            .head(&row.gitlab_repo, &plan.target_branch)
+            .await
+            .context("read the branch's head")?;
+        let files = self
+            .files
+            .yaml_files(&row.gitlab_repo, &row.flux_config_path, &head)
+            .await
+            .context("read the Flux files")?;
+
+        let compatibility = Compatibility::built_in()
+            .map_err(|error| TaskError::internal(format!("compatibility table: {error}")))?;
+        let check = Check {
+            planned,
+            facts: &facts,
+            baseline: baseline.as_ref(),
+            monitors: &monitors,
+            config: &plan.config,
+            compatibility: &compatibility,
+        };
+        let mut findings = check.findings();
+        for file in &files {
+            let edited =
+                manifest::edit(file, planned.from(Direction::Upgrade), planned.to(Direction::Upgrade));
+            findings.extend(edited.err().unwrap_or_default());
+        }
+
+        let verdict = Verdict::of(&findings);
+        let words = format!("{cluster_id}: pre-check {verdict}, {} findings", findings.len());
+        let entry = PreCheckEntry { verdict, findings, baseline_from: from, baseline_to: to, baseline };
+        self.ledger.write(&run, &format!("pre-check#{cluster_id}"), &entry).await?;
+        // An open question did not pass; the next run checks again.
+        let status = if verdict == Verdict::Pass {
+            ClusterStatus::PreCheckPassed
+        } else {
+            ClusterStatus::PreCheckFailed
+        };
+        self.ledger.advance(&run, &cluster_id, status, None, None).await?;
+        self.ledger.audit(&run, Self::NAME, words).await?;
+        Ok(Output { cluster_id, verdict })
+    }
+}

@@ -1,0 +1,148 @@
+//! `watch-rollout`: has the merged change arrived in this cluster's Flux and istiod?
+//!
+//! One look, no waiting. Reads Flux and istiod; changes only the cluster's status (to `upgrading`, on the way up). Safe
+//! to run twice.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use guard_domain::rollout::{Arrival, arrival};
+use guard_domain::{ClusterId, ClusterStatus, Direction, Finding, Verdict};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::{Ledger, RunRef};
+use crate::task::Task;
+use crate::{CommitReader, Context, RolloutReader, TaskError};
+
+/// The task.
+pub struct WatchRollout {
+    /// Flux and istiod.
+    pub rollouts: Arc<dyn RolloutReader>,
+    /// Whether the applied commit holds ours.
+    pub commits: Arc<dyn CommitReader>,
+    /// Registry and run record.
+    pub ledger: Ledger,
+}
+
+/// Payload.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// The run.
+    pub run: RunRef,
+    /// The cluster.
+    pub cluster_id: ClusterId,
+    /// Up or back.
+    pub direction: Direction,
+    /// The commit that landed.
+    pub commit: String,
+    /// When following began: the deadline counts from here.
+    pub started_at: Timestamp,
+}
+
+/// A poll's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Watch {
+    /// Look again later.
+    Pending,
+    /// Done.
+    Pass,
+    /// It will not get there.
+    Fail,
+    /// No answer.
+    Unknown,
+}
+
+impl From<Verdict> for Watch {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Pass => Self::Pass,
+            Verdict::Fail => Self::Fail,
+            Verdict::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// Answer.
+#[derive(Debug, Serialize)]
+pub struct Output {
+    /// How it stands.
+    pub verdict: Watch,
+    /// What was seen, for people.
+    pub summary: String,
+    /// When it was seen: the next phase counts from here.
+    pub at: Timestamp,
+}
+
+impl Task for WatchRollout {
+    const NAME: &'static str = "watch-rollout";
+    type Input = Input;
+    type Output = Output;
+
+    async fn run(&self, input: Input) -> Result<Output, TaskError> {
+        let Input { run, cluster_id, direction, commit, started_at } = input;
+        let plan = self.ledger.plan(&run).await?;
+        let planned = plan
+            .cluster(&cluster_id)
+            .ok_or_else(|| TaskError::rejected(format!("cluster {cluster_id} is not in the plan")))?;
+        let now = self.ledger.clock.now();
+        if direction == Direction::Upgrade {
+            self.ledger.advance(&run, &cluster_id, ClusterStatus::Upgrading, None, None).await?;
+            // The baseline of the soak ends where the change began.
+            if self.ledger.read::<Timestamp>(&run.run_id, "changed-at").await?.is_none() {
+                self.ledger.write(&run, "changed-at", &now).await?;
+            }
+        }
+
+        let row = &planned.record;
+        let target = planned.to(direction);
+        let facts =
+            self.rollouts.rollout(row).await.context(format!("read Flux and istiod of {cluster_id}"))?;
+        let mut applied = BTreeMap::new();
+        for kustomization in &facts.kustomizations {
+            let is_ours = match &kustomization.applied_commit {
+                Some(at) => {
+                    *at == commit
+                        || self
+                            .commits
+                            .is_ancestor(&row.gitlab_repo, &commit, at)
+                            .await
+                            .context("compare commits")?
+                }
+                None => false,
+            };
+            applied.insert(kustomization.name.as_str(), is_ours);
+        }
+        let minutes = plan.config.validation.flux_sync_timeout_minutes;
+        let deadline = started_at + SignedDuration::from_mins(minutes.into());
+        let state = arrival(cluster_id.as_str(), &facts, &row.flux_config_path, target, |name| {
+            applied.get(name).copied().unwrap_or(false)
+        });
+        let (verdict, summary, finding) = match state {
+            Arrival::Arrived => (Watch::Pass, format!("{cluster_id}: Flux and istiod are at {target}"), None),
+            Arrival::OnItsWay(seen) if now < deadline => {
+                (Watch::Pending, format!("{cluster_id}: {seen}"), None)
+            }
+            Arrival::OnItsWay(seen) => {
+                let finding = Finding::blocking(
+                    "ROLLOUT_TIMED_OUT",
+                    cluster_id.as_str(),
+                    format!("not at {target} after {minutes} minutes; last seen: {seen}"),
+                    "look at Flux and istiod in this cluster",
+                );
+                (Watch::Fail, finding.to_string(), Some(finding))
+            }
+            Arrival::Stuck(finding) => {
+                (Verdict::of(std::slice::from_ref(&finding)).into(), finding.to_string(), Some(finding))
+            }
+        };
+        if verdict != Watch::Pending {
+            let entry = format!("findings#{cluster_id}#rollout-{}", direction.as_str());
+            self.ledger.write(&run, &entry, &finding.into_iter().collect::<Vec<_>>()).await?;
+            self.ledger.audit(&run, Self::NAME, summary.clone()).await?;
+        }
+        Ok(Output { verdict, summary, at: now })
+    }
+}
