@@ -10,7 +10,8 @@ pub struct VirtualClock {
 }
 
 impl VirtualClock {
-    pub(crate) fn new(start: Timestamp) -> Self {
+    /// A clock at `start`. One that no [`crate::StepFunctions`] owns stands still.
+    pub fn new(start: Timestamp) -> Self {
         Self { now: Arc::new(Mutex::new(start)) }
     }
 

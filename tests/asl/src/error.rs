@@ -97,11 +97,6 @@ impl Failure {
             },
         }
     }
-
-    /// An error that ends the whole execution, whatever the Map states around it catch.
-    pub(crate) fn is_fatal(&self) -> bool {
-        self.error == "States.Runtime"
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,37 @@
 //!
 //! Start reading at [`Machine::parse`], then [`StepFunctions`].
 //!
+//! ```
+//! use guard_asl::{Invocation, Machine, Reply, Status, StepFunctions, TaskRunner};
+//! use serde_json::json;
+//!
+//! struct Echo;
+//!
+//! #[async_trait::async_trait]
+//! impl TaskRunner for Echo {
+//!     async fn invoke(&self, invocation: Invocation) -> Reply {
+//!         Reply { outcome: Ok(invocation.payload), took: std::time::Duration::from_secs(1) }
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let machine = Machine::parse("soak", r#"{"StartAt": "Soak", "States": {
+//!     "Soak": {"Type": "Wait", "Seconds": 86400, "Next": "Judge"},
+//!     "Judge": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "OutputPath": "$.Payload",
+//!               "Parameters": {"FunctionName": "judge", "Payload": {"run.$": "$$.Execution.Name"}}, "End": true}
+//! }}"#)?;
+//! let service = StepFunctions::new(7, "2026-01-05T08:00:00Z".parse()?);
+//! service.create_state_machine(machine)?;
+//! let arn = service.start_execution("soak", Some("run-1"), json!({}))?;
+//! service.run_until_idle(&Echo).await;
+//! let end = service.describe_execution(&arn).ok_or("not started")?;
+//! assert_eq!((end.status, end.output), (Status::Succeeded, Some(json!({"run": "run-1"}))));
+//! assert_eq!(service.now().to_string(), "2026-01-06T08:00:01Z");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Two rules of the real service shape this crate:
 //! - `States.Runtime` (a path that selects nothing, above all) and `States.DataLimitExceeded` are not matched
 //!   by `States.ALL`: the execution is lost, which is why the lint and the tests must find them first.

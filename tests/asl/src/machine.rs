@@ -43,6 +43,8 @@ pub struct State {
     pub output_path: Filter,
     /// What it does.
     pub kind: StateKind,
+    /// Whether any of its paths may read `$$`, which is built for those states only.
+    pub(crate) reads_context: bool,
 }
 
 /// `InputPath` or `OutputPath`.

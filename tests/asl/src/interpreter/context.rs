@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 pub(super) const ROLE_ARN: &str = "arn:aws:iam::123456789012:role/local-step-functions";
 
 impl Core {
-    /// `$$` for a branch; `token` for a `waitForTaskToken` task only.
+    /// `$$` for a branch, null when its state reads nothing of it; `token` for a `waitForTaskToken` task only.
     pub(super) fn context(&self, branch: &Branch, token: Option<&str>) -> Value {
-        let Some(execution) = self.executions.get(&branch.execution) else { return Value::Null };
+        let execution = self.executions.get(&branch.execution).filter(|_| branch.state.reads_context);
+        let Some(execution) = execution else { return Value::Null };
         let mut context = json!({
             "Execution": {
                 "Id": branch.execution,

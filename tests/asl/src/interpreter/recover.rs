@@ -72,15 +72,13 @@ impl Core {
         self.tell(id, TransitionKind::Failed { error: failure.error.clone(), cause: failure.cause.clone() });
         let branch = self.branches.get(&id)?;
         let execution = branch.execution.clone();
-        match branch.parent {
-            Some((map, index)) if !failure.is_fatal() => self.iteration_failed(id, map, index, failure),
-            _ => {
-                let last_event = branch.last_event;
-                self.branches.remove(&id);
-                self.fail_execution(&execution, last_event, failure);
-                None
-            }
+        if let Some((map, index)) = branch.parent {
+            return self.iteration_failed(id, map, index, failure);
         }
+        let last_event = branch.last_event;
+        self.branches.remove(&id);
+        self.fail_execution(&execution, last_event, failure);
+        None
     }
 }
 

@@ -14,6 +14,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 type Observer = Arc<dyn Fn(&Transition) + Send + Sync>;
@@ -54,6 +55,12 @@ pub struct StepFunctions {
     core: Arc<Mutex<Core>>,
     observer: Arc<Mutex<Option<Observer>>>,
     clock: VirtualClock,
+}
+
+impl fmt::Debug for StepFunctions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("StepFunctions").field("now", &self.now()).finish_non_exhaustive()
+    }
 }
 
 impl StepFunctions {

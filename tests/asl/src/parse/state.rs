@@ -14,6 +14,8 @@ pub(super) fn state(machine: &str, name: &str, value: Value) -> Result<State, Pa
     if !(1..=80).contains(&name.chars().count()) {
         return Err(place.refuse("States", "a state's name has 1 to 80 characters"));
     }
+    // A context path begins with `$$`, so a state without the two signs reads none.
+    let reads_context = value.to_string().contains("$$");
     let mut fields = Fields::of(&place, "", value)?;
     let comment = fields.text("Comment")?;
     if let Some(language) = fields.text("QueryLanguage")?
@@ -46,7 +48,7 @@ pub(super) fn state(machine: &str, name: &str, value: Value) -> Result<State, Pa
         other => return Err(fields.refuse("Type", format!("{other} is outside of the subset"))),
     };
     fields.finish()?;
-    Ok(State { name: name.to_owned(), comment, input_path, output_path, kind })
+    Ok(State { name: name.to_owned(), comment, input_path, output_path, kind, reads_context })
 }
 
 fn filter(fields: &mut Fields, name: &str) -> Result<Filter, ParseError> {

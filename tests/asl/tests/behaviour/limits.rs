@@ -43,6 +43,15 @@ fn the_limit_is_exact_and_counts_bytes() {
 }
 
 #[test]
+fn a_state_may_give_exactly_the_limit_and_not_a_byte_more() {
+    for (size, expected) in [(MAX_STATE_BYTES, Status::Succeeded), (MAX_STATE_BYTES + 1, Status::Failed)] {
+        let state = json!({"Type": "Pass", "Result": "x".repeat(size - 2), "End": true});
+        let end = World::new().machine("m", &only(state)).runs("m", json!({}));
+        assert_eq!(end.status, expected, "{size}");
+    }
+}
+
+#[test]
 fn a_machine_that_spins_is_ended_by_its_history() {
     let definition = json!({"StartAt": "Spin", "States": {"Spin": {"Type": "Pass", "Next": "Spin"}}});
     let world = World::new().machine("m", &definition);

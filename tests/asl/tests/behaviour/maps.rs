@@ -2,6 +2,7 @@
 
 use crate::world::{World, gives, merge, raises, task};
 use guard_asl::{Order, Status, machine_arn};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 #[expect(clippy::needless_pass_by_value, reason = "a literal reads better without a borrow")]
@@ -182,4 +183,29 @@ fn the_seed_decides_the_order_of_what_happens_at_the_same_time() {
     assert_eq!(order(1), order(1));
     assert_ne!(order(1), order(2));
     assert_ne!(order(1), [0, 1, 2, 3, 4, 5, 6, 7]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever the seed: every item once, results in order, and never more at a time than asked for, so the
+    /// time is that of handing the next item to the first free place.
+    #[test]
+    fn any_interleaving_gives_the_same_results_in_the_same_time(
+        seed: u64, items in prop::collection::vec(0_u64..50, 0..60), most in 1_usize..12
+    ) {
+        let world = World::seeded(seed, Order::Seeded)
+            .machine("m", &map_of(task("f", json!({"OutputPath": "$.Payload"})), json!({"MaxConcurrency": most})))
+            .function("f", |_, call| gives(call.payload.clone(), call.payload.as_u64().unwrap_or_default()));
+        let end = world.runs("m", json!({"items": items}));
+        prop_assert_eq!(end.output, Some(json!(items)));
+        prop_assert_eq!(world.calls().len(), items.len());
+        let mut free = vec![0; most];
+        for item in items {
+            free.sort_unstable();
+            free[0] += item;
+        }
+        let last = free.into_iter().max().unwrap_or_default();
+        prop_assert_eq!(u64::try_from(world.elapsed()), Ok(last));
+    }
 }

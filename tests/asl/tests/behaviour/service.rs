@@ -129,6 +129,18 @@ fn time_moves_only_by_events_and_by_run_until() {
 }
 
 #[test]
+fn no_event_is_due_before_now() {
+    let definition = only(json!({"Type": "Wait", "TimestampPath": "$.past", "End": true}));
+    let world = World::new().machine("m", &definition);
+    world.starts("m", json!({"past": "2020-01-01T00:00:00Z"}));
+    world.service.schedule_invocation(start() - SignedDuration::from_secs(5), "f", json!({}));
+    while let Some(due) = world.service.next_event_at() {
+        assert_eq!(due, start());
+        world.step();
+    }
+}
+
+#[test]
 fn a_function_may_read_the_clock_and_start_other_executions() {
     let world = World::new()
         .machine("other", &only(json!({"Type": "Succeed"})))

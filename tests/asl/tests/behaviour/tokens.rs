@@ -126,6 +126,17 @@ fn a_heartbeat_gives_another_span_but_no_more_time_out() {
 }
 
 #[test]
+fn a_heartbeat_that_stops_again_is_missed() {
+    let world = world(json!({"TimeoutSeconds": 1000, "HeartbeatSeconds": 60}));
+    let arn = world.starts("m", json!({}));
+    world.run_for(30);
+    world.service.send_task_heartbeat(&token(&world)).expect("waits");
+    world.settle();
+    assert_eq!(world.describe(&arn).error.as_deref(), Some("States.HeartbeatTimeout"));
+    assert_eq!(world.elapsed(), 90);
+}
+
+#[test]
 fn a_missed_heartbeat_is_caught_as_a_time_out() {
     let mut definition = waiting(json!({
         "HeartbeatSeconds": 60, "Catch": [{"ErrorEquals": ["States.Timeout"], "Next": "Caught"}]
