@@ -16,7 +16,7 @@ use std::time::Duration;
 impl Core {
     /// The state failed: try again, or go where a Catcher leads, or fail the branch.
     pub(super) fn fail(&mut self, id: BranchId, failure: Failure) -> Called {
-        if self.is_tried_again(id, &failure) {
+        if self.plan_retry(id, &failure) {
             return None;
         }
         let branch = self.branches.get(&id)?;
@@ -43,9 +43,9 @@ impl Core {
         }
     }
 
-    /// Plans the next attempt, if the first Retrier that matches has one left. An exhausted Retrier ends the
+    /// Plans the next attempt and says so, if the first Retrier that matches has one left. An exhausted Retrier ends the
     /// search: later ones are not asked.
-    fn is_tried_again(&mut self, id: BranchId, failure: &Failure) -> bool {
+    fn plan_retry(&mut self, id: BranchId, failure: &Failure) -> bool {
         let Some(branch) = self.branches.get_mut(&id) else { return false };
         let state = Arc::clone(&branch.state);
         let matching = state
@@ -86,7 +86,6 @@ impl Core {
 fn delay(retrier: &Retrier, used: u64, random: &mut ChaCha8Rng) -> Duration {
     let most = retrier.max_delay_seconds.unwrap_or(99_999_999);
     let power = i32::try_from(used).unwrap_or(i32::MAX);
-    // Both are below 2^53, so the conversions lose nothing.
     #[expect(clippy::cast_precision_loss, reason = "both are below 100,000,000")]
     let seconds = (retrier.interval_seconds as f64 * retrier.backoff_rate.powi(power)).min(most as f64);
     let seconds = match retrier.jitter {
