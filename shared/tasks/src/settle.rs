@@ -8,7 +8,7 @@ use std::sync::Arc;
 use guard_domain::{ClusterStatus, Phase, Plan};
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::{Ledger, MergeEnd, MergeRequestEntry, OutcomeEntry, RunRef};
+use crate::ledger::{Ledger, MergeAnswer, MergeEnd, MergeRequestEntry, OutcomeEntry, RunRef};
 use crate::task::Task;
 use crate::{CommitReader, Context, FileReader, Locks, MergeRequestWriter, TaskError, VersionChange, merge};
 
@@ -83,6 +83,8 @@ pub struct Input {
 /// Answer.
 #[derive(Debug, Serialize)]
 pub struct Output {
+    /// How the run ends, for a Choice state.
+    pub outcome: Outcome,
     /// True when the request was merged while it was being withdrawn: the run goes on.
     pub merged_meanwhile: bool,
     /// The commit that landed then; otherwise empty.
@@ -99,16 +101,20 @@ impl Task for Settle {
     async fn run(&self, input: Input) -> Result<Output, TaskError> {
         let Input { run, outcome, reason } = input;
         if run.dry_run {
-            return Ok(Output { merged_meanwhile: false, commit: String::new(), summary: reason });
+            return Ok(Output { outcome, merged_meanwhile: false, commit: String::new(), summary: reason });
         }
         let plan = self.ledger.plan(&run).await?;
 
-        if let Some(commit) = self.withdraw(&run, &plan, outcome).await? {
+        let withdrawn = self.withdraw(&run, &plan, outcome).await?;
+        if let Some(MergeAnswer { state: MergeEnd::Merged, commit }) = withdrawn {
             let summary = "merged while it was being withdrawn: the run goes on".to_owned();
             self.ledger.audit(&run, Self::NAME, summary.clone()).await?;
-            return Ok(Output { merged_meanwhile: true, commit, summary });
+            return Ok(Output { outcome, merged_meanwhile: true, commit, summary });
         }
-        self.statuses(&run, &plan, outcome).await?;
+        // A change that landed otherwise than proposed is under way in the clusters: `mr-created` tells that best.
+        if withdrawn.is_none_or(|answer| answer.state != MergeEnd::Edited) {
+            self.statuses(&run, &plan, outcome).await?;
+        }
         let summary = format!("{}: {reason}", outcome.as_str());
         // The first outcome stays: a run ends once.
         if self.ledger.read::<OutcomeEntry>(&run.run_id, "outcome").await?.is_none() {
@@ -123,18 +129,18 @@ impl Task for Settle {
         if outcome.releases() {
             self.locks.release(&run.lease()).await.context("release the locks")?;
         }
-        Ok(Output { merged_meanwhile: false, commit: String::new(), summary })
+        Ok(Output { outcome, merged_meanwhile: false, commit: String::new(), summary })
     }
 }
 
 impl Settle {
-    /// Takes the upgrade request back if the run ends before its merge. The commit, when it was merged after all.
+    /// Takes the upgrade request back if the run ends before its merge, and says how the request ended.
     async fn withdraw(
         &self,
         run: &RunRef,
         plan: &Plan,
         outcome: Outcome,
-    ) -> Result<Option<String>, TaskError> {
+    ) -> Result<Option<MergeAnswer>, TaskError> {
         match outcome {
             Outcome::Healthy | Outcome::RolledBack | Outcome::RollbackFailed => return Ok(None),
             Outcome::GateFailed | Outcome::Closed | Outcome::Expired | Outcome::Halted => {}
@@ -148,8 +154,7 @@ impl Settle {
             .withdraw(&entry.project, entry.iid)
             .await
             .context("withdraw the merge request")?;
-        let end = merge::end_of(&request, &entry, self.commits.as_ref(), self.files.as_ref()).await?;
-        Ok(end.filter(|answer| answer.state == MergeEnd::Merged).map(|answer| answer.commit))
+        merge::end_of(&request, &entry, self.commits.as_ref(), self.files.as_ref()).await
     }
 
     async fn any_is(&self, plan: &Plan, status: ClusterStatus) -> Result<bool, TaskError> {
