@@ -1,0 +1,216 @@
+//! Flux's objects in one cluster: what was fetched, applied, and released.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::git::Tree;
+
+/// A Helm release's place: namespace, name.
+pub(crate) type ReleaseKey = (String, String);
+
+#[derive(Debug, Clone)]
+pub(crate) struct Flux {
+    /// Whether the Kustomization has `spec.suspend: true`.
+    pub(crate) suspended: bool,
+    /// The commit the GitRepository's artifact holds.
+    pub(crate) fetched: String,
+    pub(crate) fetched_at: Timestamp,
+    /// The commit the Kustomization applied last.
+    pub(crate) applied: String,
+    pub(crate) applied_at: Timestamp,
+    /// Why the last attempt to apply failed.
+    pub(crate) apply_error: Option<String>,
+    pub(crate) applying: bool,
+    pub(crate) source_requested_at: Option<String>,
+    pub(crate) kustomization_requested_at: Option<String>,
+    /// Which second of the minute this cluster looks at the repository.
+    pub(crate) offset: i64,
+    pub(crate) releases: BTreeMap<ReleaseKey, Release>,
+    /// The HelmRepository documents, as applied.
+    pub(crate) repositories: BTreeMap<ReleaseKey, Value>,
+}
+
+/// What Helm remembers of one attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Snapshot {
+    pub(crate) chart: String,
+    pub(crate) version: String,
+    pub(crate) status: &'static str,
+    pub(crate) number: u64,
+    pub(crate) at: Timestamp,
+}
+
+/// Where a release stands between what is asked and what runs.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Phase {
+    /// The helm-controller has nothing to do, or has not seen the change yet.
+    Settled,
+    /// It waits for another release.
+    Blocked(String),
+    /// Helm is at work.
+    Upgrading,
+    /// Helm gave up.
+    Failed(String),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Release {
+    pub(crate) spec: Value,
+    pub(crate) generation: u64,
+    pub(crate) observed: u64,
+    /// The generation Helm is or was last working on.
+    pub(crate) working_on: u64,
+    pub(crate) phase: Phase,
+    pub(crate) since: Timestamp,
+    pub(crate) failures: u64,
+    /// Newest first.
+    pub(crate) history: Vec<Snapshot>,
+    pub(crate) requested_at: Option<String>,
+    pub(crate) resource_version: u64,
+}
+
+impl Release {
+    pub(crate) fn new(spec: Value, now: Timestamp) -> Self {
+        Self {
+            spec,
+            generation: 1,
+            observed: 0,
+            working_on: 0,
+            phase: Phase::Settled,
+            since: now,
+            failures: 0,
+            history: Vec::new(),
+            requested_at: None,
+            resource_version: 1,
+        }
+    }
+
+    /// The chart, which says what the release is; its name may say anything.
+    pub(crate) fn chart(&self) -> &str {
+        text(&self.spec, "/chart/spec/chart")
+    }
+
+    /// The chart version asked for. A range has no one version, so what runs stays.
+    pub(crate) fn wanted(&self) -> String {
+        let asked = text(&self.spec, "/chart/spec/version");
+        let exact = asked.split('.').count() == 3
+            && asked.starts_with(|c: char| c.is_ascii_digit())
+            && !asked.contains(['x', 'X', '*', ' ']);
+        if exact { asked.to_owned() } else { self.deployed().unwrap_or(asked).to_owned() }
+    }
+
+    /// The version of the images: a pinned tag wins over the chart's.
+    pub(crate) fn image_version(&self, chart_version: &str) -> String {
+        let pins = ["/values/pilot/tag", "/values/global/tag"];
+        let pin = pins.iter().map(|at| text(&self.spec, at)).find(|tag| !tag.is_empty());
+        pin.unwrap_or(chart_version).to_owned()
+    }
+
+    /// The chart version that is deployed.
+    pub(crate) fn deployed(&self) -> Option<&str> {
+        self.history.iter().find(|one| one.status == "deployed").map(|one| one.version.as_str())
+    }
+
+    /// Whether nothing is left to do.
+    pub(crate) fn done(&self) -> bool {
+        self.phase == Phase::Settled && self.observed == self.generation
+    }
+
+    pub(crate) fn suspended(&self) -> bool {
+        self.spec.pointer("/suspend") == Some(&Value::Bool(true))
+    }
+
+    /// The releases it waits for.
+    pub(crate) fn depends_on(&self, namespace: &str) -> Vec<ReleaseKey> {
+        let list = self.spec.pointer("/dependsOn").and_then(Value::as_array);
+        let one = |item: &Value| {
+            let name = text(item, "/name").to_owned();
+            let other = text(item, "/namespace");
+            (if other.is_empty() { namespace.to_owned() } else { other.to_owned() }, name)
+        };
+        list.map(|items| items.iter().map(one).collect()).unwrap_or_default()
+    }
+}
+
+/// The text at a JSON pointer, or nothing.
+pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// What a directory of the repository asks for.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) releases: BTreeMap<ReleaseKey, Value>,
+    pub(crate) repositories: BTreeMap<ReleaseKey, Value>,
+}
+
+/// Reads every YAML file below `directory`.
+///
+/// An error is the message the kustomize-controller would show.
+pub(crate) fn read_directory(tree: &Tree, directory: &str) -> Result<Wanted, String> {
+    let prefix = format!("{}/", directory.trim_matches('/'));
+    let mut wanted = Wanted::default();
+    let is_yaml = |path: &str| {
+        let end = path.rsplit('.').next();
+        matches!(end, Some("yaml" | "yml")) && !path.ends_with("kustomization.yaml")
+    };
+    let mut found = false;
+    for (path, content) in tree.iter().filter(|(path, _)| path.starts_with(&prefix) && is_yaml(path)) {
+        found = true;
+        let content = String::from_utf8_lossy(content);
+        let documents = serde_saphyr::from_multiple::<Value>(&content)
+            .map_err(|error| format!("kustomize build failed: {path}: {error}"))?;
+        for document in documents {
+            let namespace = match text(&document, "/metadata/namespace") {
+                "" => "istio-system",
+                other => other,
+            };
+            let key = (namespace.to_owned(), text(&document, "/metadata/name").to_owned());
+            match text(&document, "/kind") {
+                "HelmRelease" => {
+                    wanted.releases.insert(key, document.get("spec").cloned().unwrap_or_default())
+                }
+                "HelmRepository" => wanted.repositories.insert(key, document),
+                _ => None,
+            };
+        }
+    }
+    if found {
+        Ok(wanted)
+    } else {
+        Err(format!("kustomization path not found: stat ./{directory}: no such file"))
+    }
+}
+
+impl Flux {
+    pub(crate) fn new(cluster_id: &str) -> Self {
+        Self {
+            suspended: false,
+            fetched: String::new(),
+            fetched_at: Timestamp::UNIX_EPOCH,
+            applied: String::new(),
+            applied_at: Timestamp::UNIX_EPOCH,
+            apply_error: None,
+            applying: false,
+            source_requested_at: None,
+            kustomization_requested_at: None,
+            offset: crate::chance::between(7, &["poll", cluster_id], 0, 59),
+            releases: BTreeMap::new(),
+            repositories: BTreeMap::new(),
+        }
+    }
+}
+
+impl Release {
+    /// Where it stands, for a story.
+    pub(crate) fn in_words(&self) -> String {
+        match &self.phase {
+            Phase::Settled => "deployed".to_owned(),
+            Phase::Upgrading => "upgrading".to_owned(),
+            Phase::Blocked(why) => format!("blocked: {why}"),
+            Phase::Failed(why) => format!("failed: {why}"),
+        }
+    }
+}

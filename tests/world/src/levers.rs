@@ -1,0 +1,173 @@
+//! Levers: what a test or a story does to the world while it runs.
+
+use jiff::Timestamp;
+
+use crate::World;
+use crate::datadog::{ActiveRegression, Shock, Silence};
+use crate::git::Note;
+use crate::state::{Event, State};
+use crate::view::System;
+use crate::workload::Workload;
+
+/// What a bad version does to the traffic of the proxies that run it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Regression {
+    /// Proxies of this version and later are affected.
+    pub from_version: String,
+    /// How many times more requests fail.
+    pub error_factor: f64,
+    /// How many times slower requests are.
+    pub latency_factor: f64,
+}
+
+/// A time during which one system answers with an error.
+#[derive(Debug, Clone)]
+pub(crate) struct Outage {
+    pub(crate) system: System,
+    pub(crate) from: Timestamp,
+    pub(crate) until: Timestamp,
+    pub(crate) status: u16,
+}
+
+impl State {
+    /// The status a system answers with now, when it is out.
+    pub(crate) fn outage_of(&self, system: &System) -> Option<u16> {
+        let out =
+            |outage: &&Outage| outage.system == *system && outage.from <= self.now && self.now < outage.until;
+        self.outages.iter().find(out).map(|outage| outage.status)
+    }
+}
+
+impl World {
+    /// A version makes a cluster's traffic worse, by the share of its proxies that run it, from now on.
+    pub fn regress(&self, cluster_id: &str, regression: Regression) {
+        let mut state = self.state();
+        let since = state.now;
+        state.signals.regressions.push(ActiveRegression {
+            cluster: cluster_id.to_owned(),
+            since,
+            from_version: regression.from_version,
+            error_factor: regression.error_factor,
+            latency_factor: regression.latency_factor,
+        });
+    }
+
+    /// Suspends or resumes a cluster's Kustomization.
+    pub fn suspend_flux(&self, cluster_id: &str, suspended: bool) {
+        let mut state = self.state();
+        let Some(cluster) = state.clusters.get_mut(cluster_id) else { return };
+        cluster.next_revision();
+        cluster.flux.suspended = suspended;
+        if !suspended {
+            state.after(1, Event::Fetch { cluster: cluster_id.to_owned() });
+        }
+    }
+
+    /// Helm upgrades to this version fail on a cluster, for this reason.
+    pub fn fail_helm_upgrade(&self, cluster_id: &str, version: &str, reason: &str) {
+        if let Some(cluster) = self.state().clusters.get_mut(cluster_id) {
+            cluster.failing_upgrade = Some((version.to_owned(), reason.to_owned()));
+        }
+    }
+
+    /// While stalled, istiod pods of any other version than today's never become ready.
+    pub fn stall_istiod(&self, cluster_id: &str, stalled: bool) {
+        if let Some(cluster) = self.state().clusters.get_mut(cluster_id) {
+            cluster.only_istiod = stalled.then(|| cluster.istiod_version().map(str::to_owned)).flatten();
+        }
+    }
+
+    /// New pods of a workload never become ready, unless they have the sidecar version it has today.
+    pub fn stall_workload(&self, cluster_id: &str, namespace: &str, name: &str) {
+        self.with_workload(cluster_id, namespace, name, |workload| {
+            let today = workload.pods.first().and_then(|pod| pod.proxy.clone());
+            workload.stalled_unless = Some(today.unwrap_or_default());
+        });
+    }
+
+    /// Ends what [`World::stall_workload`] began.
+    pub fn release_workload(&self, cluster_id: &str, namespace: &str, name: &str) {
+        self.with_workload(cluster_id, namespace, name, |workload| workload.stalled_unless = None);
+    }
+
+    fn with_workload(
+        &self,
+        cluster_id: &str,
+        namespace: &str,
+        name: &str,
+        change: impl FnOnce(&mut Workload),
+    ) {
+        let mut state = self.state();
+        let Some(cluster) = state.clusters.get_mut(cluster_id) else { return };
+        let found = cluster.workloads.values_mut().find(|w| w.namespace() == namespace && w.name() == name);
+        if let Some(workload) = found {
+            change(workload);
+        }
+    }
+
+    /// A monitor of a cluster goes to Alert.
+    pub fn fire_monitor(&self, cluster_id: &str, name: &str) {
+        self.state().monitor(cluster_id, name, |monitor| monitor.status = "Alert");
+    }
+
+    /// A monitor of a cluster goes back to OK.
+    pub fn resolve_monitor(&self, cluster_id: &str, name: &str) {
+        self.state().monitor(cluster_id, name, |monitor| monitor.status = "OK");
+    }
+
+    /// Mutes or unmutes a monitor of a cluster.
+    pub fn mute_monitor(&self, cluster_id: &str, name: &str, muted: bool) {
+        self.state().monitor(cluster_id, name, |monitor| monitor.muted = muted);
+    }
+
+    /// Metrics of one cluster, or of all with `None`, stop or come back.
+    pub fn silence_metrics(&self, cluster_id: Option<&str>, silent: bool) {
+        let mut state = self.state();
+        let now = state.now;
+        let cluster = cluster_id.map(str::to_owned);
+        if silent {
+            state.signals.silences.push(Silence { cluster, from: now, until: None });
+        } else {
+            let open =
+                state.signals.silences.iter_mut().filter(|one| one.until.is_none() && one.cluster == cluster);
+            open.for_each(|one| one.until = Some(now));
+        }
+    }
+
+    /// A system answers with this status during a time.
+    pub fn outage(&self, system: System, from: Timestamp, until: Timestamp, status: u16) {
+        self.state().outages.push(Outage { system, from, until, status });
+    }
+
+    /// Something outside makes every cluster's traffic worse from now on; factors of 1 end it.
+    pub fn shock(&self, error_factor: f64, latency_factor: f64) {
+        let mut state = self.state();
+        let since = state.now;
+        state.signals.shocks.push(Shock { since, error_factor, latency_factor });
+    }
+
+    /// GUARD's role may no longer use a resource (its plural name) of a cluster.
+    pub fn forbid(&self, cluster_id: &str, resource: &str) {
+        if let Some(cluster) = self.state().clusters.get_mut(cluster_id) {
+            cluster.forbidden.push(resource.to_owned());
+        }
+    }
+
+    /// A colleague commits a file to a branch; `None` deletes it. The commit's id.
+    pub fn push(&self, branch: &str, path: &str, content: Option<&str>, message: &str) -> Option<String> {
+        let mut state = self.state();
+        let parent = state.git.resolve(branch)?.clone();
+        let mut tree = (*parent.tree).clone();
+        match content {
+            Some(content) => tree.insert(path.to_owned(), content.as_bytes().to_vec()),
+            None => tree.remove(path),
+        };
+        let note = Note { author: "Casey Colleague".to_owned(), message: message.to_owned(), at: state.now };
+        let id = state.git.commit(vec![parent.id], tree, note);
+        state.git.branches.insert(branch.to_owned(), id.clone());
+        if branch == "main" {
+            state.main_moved();
+        }
+        Some(id)
+    }
+}
