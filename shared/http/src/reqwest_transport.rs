@@ -37,7 +37,7 @@ impl ReqwestTransport {
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
-        let client = build(roots).map_err(|error| describe(&error))?;
+        let client = build(roots)?;
         if clients.len() >= CLIENTS_KEPT {
             // Authorities that were rotated away would stay for ever; all others are made again on their next call.
             clients.clear();
@@ -47,20 +47,33 @@ impl ReqwestTransport {
     }
 }
 
+fn build(roots: Option<&Arc<str>>) -> Result<reqwest::Client, TransportError> {
+    let builder = base();
+    let builder = match roots {
+        Some(pem) => builder.tls_certs_only(certificates(pem)?),
+        None => builder,
+    };
+    builder.build().map_err(|error| describe(&error))
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is the one place that sets time-outs and TLS")]
-fn build(roots: Option<&Arc<str>>) -> Result<reqwest::Client, reqwest::Error> {
-    let builder = reqwest::Client::builder()
+fn base() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
         .user_agent(concat!("guard/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .no_proxy()
         .referer(false)
-        .gzip(true);
-    match roots {
-        Some(pem) => builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(pem.as_bytes())?).build(),
-        None => builder.build(),
+        .gzip(true)
+}
+
+fn certificates(pem: &str) -> Result<Vec<reqwest::Certificate>, TransportError> {
+    let found = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(|error| describe(&error))?;
+    if found.is_empty() {
+        return Err(TransportError::new(FailureKind::Unsendable, "the authority's PEM holds no certificate"));
     }
+    Ok(found)
 }
 
 #[async_trait]
@@ -88,22 +101,17 @@ impl Transport for ReqwestTransport {
 
 /// The kind of a reqwest error, and its innermost cause. The outer texts name the URL with its query and are left out.
 fn describe(error: &reqwest::Error) -> TransportError {
-    let mut causes: Vec<&(dyn Error + 'static)> = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        causes.push(cause);
-        next = cause.source();
-    }
+    let causes = causes(error);
     let message = causes.last().map_or_else(|| "no cause given".to_owned(), ToString::to_string);
-    let kind = if is_distrust(&causes) {
-        FailureKind::Tls
-    } else if error.is_builder() {
+    let kind = if error.is_builder() {
         FailureKind::Unsendable
+    } else if causes.iter().any(|cause| is_distrust(*cause)) {
+        FailureKind::Tls
     } else if error.is_timeout() {
         FailureKind::Timeout
     } else if error.is_connect() {
         FailureKind::Connect
-    } else if error.is_decode() {
+    } else if causes.iter().any(|cause| is_garbage(*cause)) {
         FailureKind::Body
     } else {
         FailureKind::Cut
@@ -111,15 +119,22 @@ fn describe(error: &reqwest::Error) -> TransportError {
     TransportError::new(kind, message)
 }
 
-/// rustls's error travels inside an `io::Error`, whose `source` skips it: both ways are looked at.
-fn is_distrust(causes: &[&(dyn Error + 'static)]) -> bool {
-    let is_certificate = |error: &rustls::Error| matches!(error, rustls::Error::InvalidCertificate(_));
-    causes.iter().any(|cause| {
-        cause.downcast_ref::<rustls::Error>().is_some_and(is_certificate)
-            || cause
-                .downcast_ref::<std::io::Error>()
-                .and_then(|io| io.get_ref())
-                .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-                .is_some_and(is_certificate)
+/// What is under an error, from the outside in. An `io::Error` holds another error that its `source` steps over.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
+    let inner = |error: &'a (dyn Error + 'static)| {
+        let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        held.map(|held| held as &(dyn Error + 'static)).or_else(|| error.source())
+    };
+    std::iter::successors(inner(error), |cause| inner(*cause)).collect()
+}
+
+fn is_distrust(cause: &(dyn Error + 'static)) -> bool {
+    matches!(cause.downcast_ref::<rustls::Error>(), Some(rustls::Error::InvalidCertificate(_)))
+}
+
+/// What a decompressor says of bytes that it cannot read; bytes that are missing are another kind.
+fn is_garbage(cause: &(dyn Error + 'static)) -> bool {
+    cause.downcast_ref::<std::io::Error>().is_some_and(|io| {
+        matches!(io.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput)
     })
 }
