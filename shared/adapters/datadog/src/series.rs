@@ -8,15 +8,17 @@ use serde::Deserialize;
 
 use crate::client::Client;
 
+const PATH: &str = "/api/v1/query";
+const LABEL: &str = "Datadog GET /api/v1/query";
+
 /// Answer of `/api/v1/query`. Errors come with status 200.
 #[derive(Deserialize)]
 struct Answer {
-    #[serde(default)]
     status: String,
     #[serde(default)]
     error: Option<String>,
-    #[serde(default)]
-    series: Vec<Series>,
+    /// Absent only beside an error: without it there is no telling "no data" from "no answer".
+    series: Option<Vec<Series>>,
 }
 
 #[derive(Deserialize)]
@@ -42,16 +44,19 @@ pub(crate) async fn read(
     let (start, end) = (from.as_second(), to.as_second());
     let (from_text, to_text) = (start.to_string(), end.to_string());
     let parameters = [("from", from_text.as_str()), ("to", to_text.as_str()), ("query", query)];
-    let answer: Answer = client.get("/api/v1/query", &parameters).await?;
-    if answer.status != "ok" {
-        let text = answer.error.unwrap_or_default();
-        return Err(refused(&answer.status, &text).context("Datadog GET /api/v1/query"));
-    }
+    let answer: Answer = client.get(PATH, &parameters).await?;
+    let series = match (answer.status.as_str(), answer.series) {
+        ("ok", Some(series)) => series,
+        ("error", _) => return Err(refused(&answer.error.unwrap_or_default()).context(LABEL)),
+        (other, _) => {
+            let text = format!("answered 200 with status `{}` and no series", guard_http::clip(other));
+            return Err(TaskError::internal(text).context(LABEL));
+        }
+    };
     let mut values = ByCluster::new();
-    for series in answer.series {
-        let cluster = cluster_of(&series).ok_or_else(|| {
-            TaskError::internal("Datadog GET /api/v1/query: a series without kube_cluster_name")
-        })?;
+    for series in series {
+        let cluster = cluster_of(&series)
+            .ok_or_else(|| TaskError::internal("a series without kube_cluster_name").context(LABEL))?;
         let inside = series.pointlist.iter().filter(|(milliseconds, _)| {
             let second = milliseconds / 1000.0;
             // Both are far below 2^52, where every whole second is exact.
@@ -69,7 +74,7 @@ pub(crate) async fn read(
 }
 
 /// `status: error` with HTTP 200: a query that Datadog cannot parse, or a back end that failed. Only the text tells.
-fn refused(status: &str, text: &str) -> TaskError {
+fn refused(text: &str) -> TaskError {
     let lower = text.to_lowercase();
     let name = if lower.contains("rate limit") {
         ErrorName::Throttled
@@ -78,7 +83,7 @@ fn refused(status: &str, text: &str) -> TaskError {
     } else {
         ErrorName::Rejected
     };
-    TaskError::new(name, format!("answered 200 with status `{status}`: {}", guard_http::clip(text)))
+    TaskError::new(name, format!("answered 200 with status `error`: {}", guard_http::clip(text)))
 }
 
 fn cluster_of(series: &Series) -> Option<String> {
@@ -104,7 +109,7 @@ mod tests {
             ("", ErrorName::Rejected),
         ];
         for (text, name) in table {
-            assert_eq!(refused("error", text).name, name, "{text}");
+            assert_eq!(refused(text).name, name, "{text}");
         }
     }
 

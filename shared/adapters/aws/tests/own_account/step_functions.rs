@@ -1,0 +1,82 @@
+//! Executions and task tokens.
+
+use guard_aws::{OwnKeys, StepFunctions};
+use guard_http::System;
+use guard_tasks::{ErrorName, ExecutionReader as _, TaskError, TokenAnswerer as _};
+use serde_json::{Value, json};
+
+use crate::account::{Asked, REGION, answering, clock, keys};
+
+const ARN: &str = "arn:aws:states:eu-west-1:111111111111:execution:batch-upgrade:r1";
+
+fn step_functions(status: u16, body: &Value) -> (StepFunctions, Asked) {
+    let (transport, asked) = answering(status, body);
+    let endpoint = Some("http://127.0.0.1:4566".to_owned());
+    let provider = OwnKeys::provider(Some(&keys()));
+    (StepFunctions::new(transport, provider, clock(), REGION, endpoint.as_ref()), asked)
+}
+
+async fn is_running(status: u16, body: Value) -> Result<bool, TaskError> {
+    step_functions(status, &body).0.is_running(ARN).await
+}
+
+fn execution(status: &str) -> Value {
+    json!({"executionArn": ARN, "stateMachineArn": "m", "status": status, "startDate": 1_795_000_000})
+}
+
+fn refusal(code: &str) -> Value {
+    json!({"__type": format!("com.amazonaws.swf.service.v2.model#{code}"), "message": "because"})
+}
+
+#[tokio::test]
+async fn only_running_is_running() {
+    assert!(is_running(200, execution("RUNNING")).await.unwrap());
+    for over in ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE", "SOMETHING_NEW"] {
+        assert!(!is_running(200, execution(over)).await.unwrap(), "{over}");
+    }
+    assert!(!is_running(400, refusal("ExecutionDoesNotExist")).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_question_without_answer_is_an_error() {
+    for (status, code, name) in [
+        (400, "InvalidArn", ErrorName::Rejected),
+        (400, "AccessDeniedException", ErrorName::Denied),
+        (400, "ThrottlingException", ErrorName::Throttled),
+        (503, "ServiceUnavailable", ErrorName::Transient),
+    ] {
+        let error = is_running(status, refusal(code)).await.unwrap_err();
+        assert_eq!(error.name, name, "{error}");
+        assert!(error.chain().starts_with(&format!("look at execution {ARN}: ")), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_carries_the_output_as_text() {
+    let (sfn, asked) = step_functions(200, &json!({}));
+    sfn.answer("token-1", &json!({"state": "merged"})).await.unwrap();
+    assert_eq!(asked.only_body(), json!({"taskToken": "token-1", "output": "{\"state\":\"merged\"}"}));
+    let call = &asked.calls()[0];
+    assert_eq!(call.system, System::StepFunctions);
+    assert!(call.idempotent, "a token is answered once, however often it is sent");
+    assert_eq!(call.request.uri().to_string(), "http://127.0.0.1:4566/");
+    assert_eq!(call.request.headers()["x-amz-target"], "AWSStepFunctions.SendTaskSuccess");
+}
+
+#[tokio::test]
+async fn a_token_that_nobody_waits_for_is_answered() {
+    for code in ["TaskDoesNotExist", "TaskTimedOut", "InvalidToken"] {
+        let (sfn, asked) = step_functions(400, &refusal(code));
+        sfn.answer("token-1", &json!({})).await.unwrap();
+        assert_eq!(asked.calls().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_was_not_taken_is_an_error_without_the_token() {
+    for (code, name) in [("AccessDeniedException", ErrorName::Denied), ("InvalidOutput", ErrorName::Rejected)] {
+        let error = step_functions(400, &refusal(code)).0.answer("hush-token", &json!({})).await.unwrap_err();
+        assert_eq!(error.name, name, "{error}");
+        assert!(!error.chain().contains("hush"), "{error}");
+    }
+}

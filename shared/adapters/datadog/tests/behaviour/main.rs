@@ -1,0 +1,10 @@
+//! Traffic and monitors, against Datadog as a table of answers.
+
+#[cfg(test)]
+mod failures;
+#[cfg(test)]
+mod monitors;
+#[cfg(test)]
+mod traffic;
+#[cfg(test)]
+mod world;

@@ -1,0 +1,14 @@
+//! The ports against an API server that is a table of paths.
+
+#[cfg(test)]
+mod failures;
+#[cfg(test)]
+mod flux;
+#[cfg(test)]
+mod objects;
+#[cfg(test)]
+mod restarting;
+#[cfg(test)]
+mod workloads;
+#[cfg(test)]
+mod world;

@@ -1,0 +1,161 @@
+//! A cluster as lists by path, served a page at a time.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use guard_domain::ClusterRecord;
+use guard_http::cluster_access::{Access, ApiServer, ClusterAccess};
+use guard_http::{Call, TransportError};
+use guard_kubernetes::Clusters;
+use guard_tasks::TaskError;
+use serde_json::{Value, json};
+
+use crate::objects;
+
+pub(crate) type Answer = Result<http::Response<Bytes>, TransportError>;
+
+/// Called before the world answers; an answer here replaces the world's.
+pub(crate) type Hook = Box<dyn Fn(&Call) -> Option<Answer> + Send + Sync>;
+
+pub(crate) const PODS: &str = "/api/v1/pods";
+pub(crate) const KUSTOMIZATIONS: &str = "/apis/kustomize.toolkit.fluxcd.io/v1/kustomizations";
+pub(crate) const SOURCES: &str = "/apis/source.toolkit.fluxcd.io/v1/gitrepositories";
+pub(crate) const RELEASES: &str = "/apis/helm.toolkit.fluxcd.io/v2/helmreleases";
+
+pub(crate) struct World {
+    pub(crate) clusters: Clusters,
+    lists: Arc<Mutex<BTreeMap<String, Vec<Value>>>>,
+    asked: Arc<Mutex<Vec<Call>>>,
+}
+
+/// Access to a cluster in some EKS status.
+struct Door(&'static str);
+
+#[async_trait]
+impl ClusterAccess for Door {
+    async fn access(&self, _: &ClusterRecord) -> Result<Access, TaskError> {
+        let server = ApiServer {
+            endpoint: "https://abc.eks.example/".into(),
+            ca_pem: "the authority".into(),
+            token: "hush-token".into(),
+        };
+        Ok(Access {
+            eks_status: self.0.into(),
+            kubernetes_version: "1.33".into(),
+            health_issues: vec!["Ec2SubnetNotFound".into()],
+            api_server: (self.0 == "ACTIVE").then_some(server),
+        })
+    }
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with("ACTIVE", Box::new(|_| None))
+    }
+
+    pub(crate) fn hooked(hook: Hook) -> Self {
+        Self::with("ACTIVE", hook)
+    }
+
+    pub(crate) fn with(eks_status: &'static str, hook: Hook) -> Self {
+        let mut lists: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        for path in [PODS, "/api/v1/nodes", KUSTOMIZATIONS, SOURCES, RELEASES] {
+            lists.insert(path.to_owned(), Vec::new());
+        }
+        for plural in ["deployments", "statefulsets", "daemonsets", "replicasets"] {
+            lists.insert(format!("/apis/apps/v1/{plural}"), Vec::new());
+        }
+        let (lists, asked) = (Arc::new(Mutex::new(lists)), Arc::new(Mutex::new(Vec::new())));
+        let (served, record) = (Arc::clone(&lists), Arc::clone(&asked));
+        let transport = move |call: Call| {
+            record.lock().unwrap().push(call.clone());
+            hook(&call).unwrap_or_else(|| Ok(answer(&served.lock().unwrap(), &call)))
+        };
+        let clusters = Clusters::new(Arc::new(transport), Arc::new(Door(eks_status)));
+        Self { clusters, lists, asked }
+    }
+
+    /// Puts objects into a list.
+    pub(crate) fn put(&self, path: &str, objects: impl IntoIterator<Item = Value>) {
+        self.lists.lock().unwrap().get_mut(path).unwrap().extend(objects);
+    }
+
+    /// Serves an API, without objects.
+    pub(crate) fn add(&self, path: &str) {
+        self.lists.lock().unwrap().insert(path.to_owned(), Vec::new());
+    }
+
+    /// Takes a whole API away.
+    pub(crate) fn remove(&self, path: &str) {
+        self.lists.lock().unwrap().remove(path);
+    }
+
+    pub(crate) fn asked(&self) -> MutexGuard<'_, Vec<Call>> {
+        self.asked.lock().unwrap()
+    }
+}
+
+/// The named value of a call's query.
+pub(crate) fn parameter(call: &Call, name: &str) -> Option<String> {
+    let query = call.request.uri().query()?;
+    let found = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
+    Some(found.to_owned())
+}
+
+fn answer(lists: &BTreeMap<String, Vec<Value>>, call: &Call) -> http::Response<Bytes> {
+    let path = call.request.uri().path();
+    if call.request.method() == http::Method::PATCH {
+        return reply(200, &json!({"metadata": {"name": "any"}}));
+    }
+    if let Some(group) = path.strip_prefix("/apis/").filter(|rest| !rest.contains('/')) {
+        let prefix = format!("{path}/");
+        return match lists.keys().find_map(|known| known.strip_prefix(&prefix)?.split('/').next()) {
+            Some(version) => {
+                let served = json!({"groupVersion": format!("{group}/{version}"), "version": version});
+                reply(
+                    200,
+                    &json!({"kind": "APIGroup", "name": group, "versions": [served], "preferredVersion": served}),
+                )
+            }
+            None => plain(404, "404 page not found\n"),
+        };
+    }
+    let Some(objects) = lists.get(path) else { return plain(404, "404 page not found\n") };
+    let labels = parameter(call, "labelSelector").map(|text| text.replace("%3D", "="));
+    let selected = |object: &&Value| {
+        labels
+            .as_deref()
+            .and_then(|text| text.split_once('='))
+            .is_none_or(|(name, value)| object["metadata"]["labels"][name] == value)
+    };
+    let objects: Vec<&Value> = objects.iter().filter(selected).collect();
+    let limit: usize = parameter(call, "limit").expect("every list has a limit").parse().unwrap();
+    let from: usize = parameter(call, "continue").map_or(0, |token| token.parse().unwrap());
+    let mut metadata = json!({"resourceVersion": "7"});
+    if objects.len() > from + limit {
+        metadata["continue"] = json!((from + limit).to_string());
+    }
+    let items: Vec<&&Value> = objects.iter().skip(from).take(limit).collect();
+    reply(200, &json!({"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": items}))
+}
+
+pub(crate) fn reply(status: u16, body: &Value) -> http::Response<Bytes> {
+    plain(status, &body.to_string())
+}
+
+pub(crate) fn plain(status: u16, body: &str) -> http::Response<Bytes> {
+    http::Response::builder().status(status).body(Bytes::copy_from_slice(body.as_bytes())).unwrap()
+}
+
+/// A Status object.
+pub(crate) fn status(code: u16, reason: &str, message: &str) -> http::Response<Bytes> {
+    let body = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "reason": reason, "message": message, "code": code});
+    reply(code, &body)
+}
+
+pub(crate) fn row() -> ClusterRecord {
+    objects::row("eks-1")
+}
