@@ -11,7 +11,7 @@ const TEXT_LIMIT: usize = 300;
 /// The error for an answer that is not a success: `label: status 429, retry after 7: too many requests`.
 pub fn refusal(label: &str, status: StatusCode, headers: &HeaderMap, detail: &str) -> TaskError {
     let mut text = format!("status {}", status.as_u16());
-    if let Some(wait) = retry_after(headers) {
+    if let Some(wait) = retry_after(status, headers) {
         text = format!("{text}, retry after {wait}");
     }
     let detail = clip(detail);
@@ -21,14 +21,16 @@ pub fn refusal(label: &str, status: StatusCode, headers: &HeaderMap, detail: &st
     TaskError::new(classify(status), text).context(label)
 }
 
-/// When the server wants to be asked again, as it says it: `Retry-After` (seconds or a date), else Datadog's
-/// `X-RateLimit-Reset` (seconds), else GitLab's `RateLimit-Reset` (seconds since 1970).
-pub fn retry_after(headers: &HeaderMap) -> Option<String> {
+/// When the server wants to be asked again, as it says it: `Retry-After` (seconds or a date). Of a 429 also Datadog's
+/// `X-RateLimit-Reset` (seconds) and GitLab's `RateLimit-Reset` (seconds since 1970), which both send with every answer.
+pub fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<String> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(clip);
-    text("retry-after")
-        .map(|value| if is_number(&value) { format!("{value} s") } else { value })
-        .or_else(|| text("x-ratelimit-reset").map(|value| format!("{value} s")))
-        .or_else(|| text("ratelimit-reset").map(|value| format!("epoch second {value}")))
+    let told = text("retry-after").map(|value| if is_number(&value) { format!("{value} s") } else { value });
+    if told.is_some() || status != StatusCode::TOO_MANY_REQUESTS {
+        return told;
+    }
+    let reset = text("x-ratelimit-reset").map(|value| format!("{value} s"));
+    reset.or_else(|| text("ratelimit-reset").map(|value| format!("epoch second {value}")))
 }
 
 fn is_number(text: &str) -> bool {
@@ -69,11 +71,16 @@ mod tests {
 
     #[test]
     fn each_way_to_say_when_is_understood() {
-        assert_eq!(retry_after(&headers(&[])), None);
-        assert_eq!(retry_after(&headers(&[("x-ratelimit-reset", "12")])).as_deref(), Some("12 s"));
+        let slow = |pairs: &[_]| retry_after(StatusCode::TOO_MANY_REQUESTS, &headers(pairs));
+        assert_eq!(slow(&[]), None);
+        assert_eq!(slow(&[("x-ratelimit-reset", "12")]).as_deref(), Some("12 s"));
+        assert_eq!(slow(&[("ratelimit-reset", "99")]).as_deref(), Some("epoch second 99"));
         let date = "Wed, 21 Oct 2026 07:28:00 GMT";
-        assert_eq!(retry_after(&headers(&[("retry-after", date)])).as_deref(), Some(date));
-        assert_eq!(retry_after(&headers(&[("ratelimit-reset", "99")])).as_deref(), Some("epoch second 99"));
+        assert_eq!(slow(&[("retry-after", date), ("ratelimit-reset", "99")]).as_deref(), Some(date));
+
+        let down = |pairs: &[_]| retry_after(StatusCode::SERVICE_UNAVAILABLE, &headers(pairs));
+        assert_eq!(down(&[("retry-after", "5")]).as_deref(), Some("5 s"));
+        assert_eq!(down(&[("x-ratelimit-reset", "12"), ("ratelimit-reset", "99")]), None);
     }
 
     #[test]
