@@ -1,6 +1,212 @@
-//! stub
+//! One cluster's API server.
+
+mod discovery;
+mod flux_objects;
+mod list;
+mod objects;
+mod patch;
+mod pods;
+mod resources;
+mod workloads;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::aws::token;
 use crate::call::{self, Answer, Call};
 use crate::state::State;
-pub(crate) fn handle(_state: &mut State, _call: &Call, _cluster: &str) -> Answer {
+use resources::Resource;
+
+/// Kubernetes' `Status` object.
+fn status(code: u16, reason: &str, message: &str, details: &Value) -> Answer {
+    let mut body = json!({
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": message,
+        "reason": reason,
+        "details": details,
+        "code": code,
+    });
+    if details.is_null()
+        && let Some(body) = body.as_object_mut()
+    {
+        body.remove("details");
+    }
+    call::json(code, &body)
+}
+
+fn bad_request(message: &str) -> Answer {
+    status(400, "BadRequest", message, &Value::Null)
+}
+
+/// What the API server says of a group or resource it does not serve: text, not a `Status`.
+fn unknown_path() -> Answer {
     call::text(404, "404 page not found\n")
+}
+
+/// Who a request turned out to come from.
+enum User {
+    Anonymous,
+    Guard(String),
+}
+
+impl User {
+    fn name(&self) -> &str {
+        match self {
+            Self::Anonymous => "system:anonymous",
+            Self::Guard(name) => name,
+        }
+    }
+}
+
+/// What a path asks for.
+struct Target {
+    resource: &'static Resource,
+    namespace: Option<String>,
+    name: Option<String>,
+}
+
+impl Target {
+    /// Reads the parts that follow the group and version.
+    fn read(group: &str, version: &str, rest: &[&str]) -> Option<Self> {
+        let (namespace, plural, name) = match rest {
+            ["namespaces", namespace, plural] => (Some(*namespace), *plural, None),
+            ["namespaces", namespace, plural, name] => (Some(*namespace), *plural, Some(*name)),
+            [plural] => (None, *plural, None),
+            [plural, name] => (None, *plural, Some(*name)),
+            _ => return None,
+        };
+        let resource = resources::find(group, version, plural)?;
+        if namespace.is_some() != resource.namespaced && (namespace.is_some() || name.is_some()) {
+            return None;
+        }
+        Some(Self { resource, namespace: namespace.map(str::to_owned), name: name.map(str::to_owned) })
+    }
+}
+
+pub(crate) fn handle(state: &mut State, call: &Call, cluster_id: &str) -> Answer {
+    let answer = route(state, call, cluster_id);
+    let audit = crate::chance::uid(state.spec.seed, &[cluster_id, &state.log.len().to_string()]);
+    call::with(answer, "audit-id", &audit)
+}
+
+fn route(state: &mut State, call: &Call, cluster_id: &str) -> Answer {
+    // Why a token is refused stays with the server.
+    let Ok(user) = authenticate(state, call, cluster_id) else {
+        return status(401, "Unauthorized", "Unauthorized", &Value::Null);
+    };
+    let parts: Vec<&str> = call.segments.iter().map(String::as_str).collect();
+    if parts.as_slice() == ["version"] && call.method == Method::GET {
+        let version =
+            state.clusters.get(cluster_id).map_or("1.33", |found| found.spec.kubernetes_version.as_str());
+        return call::json(200, &discovery::version(version));
+    }
+    if matches!(user, User::Anonymous) && matches!(parts.as_slice(), ["readyz" | "livez" | "healthz"]) {
+        return call::text(200, "ok");
+    }
+    let target = match parts.as_slice() {
+        ["api", version, rest @ ..] if !rest.is_empty() => Target::read("", version, rest),
+        ["apis", group, version, rest @ ..] if !rest.is_empty() => Target::read(group, version, rest),
+        _ if matches!(user, User::Anonymous) => {
+            let message = format!("forbidden: User \"system:anonymous\" cannot get path \"{}\"", call.path);
+            return status(403, "Forbidden", &message, &json!({}));
+        }
+        _ if call.method == Method::GET => return discovery::answer(&parts).unwrap_or_else(unknown_path),
+        _ => return unknown_path(),
+    };
+    let Some(target) = target else { return unknown_path() };
+    if let Some(refused) = forbidden(state, call, cluster_id, &user, &target) {
+        return refused;
+    }
+    match (&call.method, &target.name) {
+        (&Method::GET, None) => list::list(state, call, cluster_id, &target),
+        (&Method::GET, Some(name)) => get(state, cluster_id, &target, name),
+        (&Method::PATCH, Some(name)) => patch::patch(state, call, cluster_id, &target, name),
+        _ => status(
+            405,
+            "MethodNotAllowed",
+            "the server does not allow this method on the requested resource",
+            &json!({}),
+        ),
+    }
+}
+
+fn authenticate(state: &State, call: &Call, cluster_id: &str) -> Result<User, &'static str> {
+    let Some(header) = call.header("authorization") else { return Ok(User::Anonymous) };
+    let token = header.strip_prefix("Bearer ").ok_or("not a bearer token")?;
+    let cluster = state.clusters.get(cluster_id).ok_or("no such cluster")?;
+    token::check(state, cluster, token.trim()).map(User::Guard)
+}
+
+fn verb(call: &Call, target: &Target) -> &'static str {
+    match (call.method.as_str(), &target.name) {
+        ("GET", None) => "list",
+        ("GET", Some(_)) => "get",
+        ("PATCH", _) => "patch",
+        ("POST", _) => "create",
+        ("PUT", _) => "update",
+        ("DELETE", _) => "delete",
+        _ => "use",
+    }
+}
+
+fn forbidden(state: &State, call: &Call, cluster_id: &str, user: &User, target: &Target) -> Option<Answer> {
+    let plural = target.resource.plural;
+    let denied =
+        state.clusters.get(cluster_id).is_some_and(|found| found.forbidden.iter().any(|one| one == plural));
+    if !denied && matches!(user, User::Guard(_)) {
+        return None;
+    }
+    let group = target.resource.group;
+    let scope = target.namespace.as_ref().map_or_else(
+        || "at the cluster scope".to_owned(),
+        |namespace| format!("in the namespace \"{namespace}\""),
+    );
+    let quoted = target.name.as_ref().map_or_else(String::new, |name| format!(" \"{name}\""));
+    let full = if group.is_empty() { plural.to_owned() } else { format!("{plural}.{group}") };
+    let message = format!(
+        "{full}{quoted} is forbidden: User \"{}\" cannot {} resource \"{plural}\" in API group \"{group}\" {scope}",
+        user.name(),
+        verb(call, target),
+    );
+    let mut details = json!({ "kind": plural });
+    if !group.is_empty() {
+        details["group"] = json!(group);
+    }
+    if let Some(name) = &target.name {
+        details["name"] = json!(name);
+    }
+    Some(status(403, "Forbidden", &message, &details))
+}
+
+fn not_found(target: &Target, name: &str) -> Answer {
+    let Resource { group, plural, .. } = target.resource;
+    let full = if group.is_empty() { (*plural).to_owned() } else { format!("{plural}.{group}") };
+    let mut details = json!({ "name": name, "kind": plural });
+    if !group.is_empty() {
+        details["group"] = json!(group);
+    }
+    status(404, "NotFound", &format!("{full} \"{name}\" not found"), &details)
+}
+
+fn get(state: &State, cluster_id: &str, target: &Target, name: &str) -> Answer {
+    match find(state, cluster_id, target, name) {
+        Some(object) => call::json(200, &resources::typed(target.resource, object)),
+        None => not_found(target, name),
+    }
+}
+
+/// One object, by its place.
+fn find(state: &State, cluster_id: &str, target: &Target, name: &str) -> Option<Value> {
+    let cluster = state.clusters.get(cluster_id)?;
+    let all = resources::all(state, cluster, target.resource);
+    all.into_iter().find(|object| {
+        object["metadata"]["name"] == name
+            && target
+                .namespace
+                .as_deref()
+                .is_none_or(|namespace| object["metadata"]["namespace"] == namespace)
+    })
 }

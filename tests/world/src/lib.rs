@@ -30,8 +30,11 @@ mod gitlab;
 mod kubernetes;
 mod levers;
 mod person;
+mod serve;
 mod spec;
 mod state;
+#[cfg(test)]
+mod tests;
 mod view;
 mod workload;
 
@@ -44,6 +47,7 @@ use jiff::Timestamp;
 use crate::call::Call;
 use crate::state::State;
 pub use levers::Regression;
+pub use serve::{Pace, Served, serve};
 pub use spec::{Answer, ClusterSpec, Person, WorkloadKind, WorkloadSpec, WorldSpec, istio_files};
 pub use view::{ClusterView, FileDiff, MergeRequestView, RequestLog, System, Traffic, WorkloadView};
 

@@ -48,6 +48,8 @@ pub(crate) struct State {
     pub(crate) authority: Authority,
     /// The API servers' addresses while the world is served on sockets.
     pub(crate) endpoints: BTreeMap<String, String>,
+    /// Where the links of paginated answers point.
+    pub(crate) gitlab_url: String,
     pub(crate) log: Vec<RequestLog>,
     pub(crate) traffic: BTreeMap<System, Traffic>,
 }
@@ -76,6 +78,7 @@ impl State {
             outages: Vec::new(),
             authority: Authority::new(spec.seed),
             endpoints: BTreeMap::new(),
+            gitlab_url: "https://gitlab.example.com".to_owned(),
             log: Vec::new(),
             traffic: BTreeMap::new(),
             spec,

@@ -149,7 +149,7 @@ pub(super) fn list(state: &State, call: &Call) -> Answer {
     commits.reverse();
     let touches = |commit: &&Commit| path.is_none_or(|path| state.git.last_change(commit, path) == commit.id);
     let items = commits.into_iter().filter(touches).map(|commit| commit_json(state, commit)).collect();
-    page(call, items)
+    page(state, call, items)
 }
 
 pub(super) fn show(state: &State, id: &str) -> Answer {

@@ -138,7 +138,7 @@ pub(super) fn list(state: &mut State, call: &Call) -> Answer {
     if call.get("sort") != Some("asc") {
         found.reverse();
     }
-    page(call, found.into_iter().map(|request| request_json(state, request)).collect())
+    page(state, call, found.into_iter().map(|request| request_json(state, request)).collect())
 }
 
 pub(super) fn show(state: &mut State, at: usize) -> Answer {
@@ -211,7 +211,7 @@ pub(super) fn accept(state: &mut State, call: &Call, at: usize) -> Answer {
 pub(super) fn diffs(state: &mut State, call: &Call, at: usize) -> Answer {
     state.refresh();
     let trees = state.merge_requests.get(at).and_then(|request| state.trees(request));
-    page(call, trees.map(|(before, after)| commits::diffs(&before, &after)).unwrap_or_default())
+    page(state, call, trees.map(|(before, after)| commits::diffs(&before, &after)).unwrap_or_default())
 }
 
 fn note_json(id: usize, (at, body): &(jiff::Timestamp, String)) -> Value {
@@ -225,7 +225,7 @@ pub(super) fn notes(state: &State, call: &Call, at: usize) -> Answer {
     if call.get("sort") != Some("asc") {
         items.reverse();
     }
-    page(call, items)
+    page(state, call, items)
 }
 
 pub(super) fn add_note(state: &mut State, call: &Call, at: usize) -> Answer {

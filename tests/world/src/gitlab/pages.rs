@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use crate::call::{self, Answer, Call};
+use crate::state::State;
 
 /// One page of a list, with the headers that name the next one.
-pub(crate) fn page(call: &Call, items: Vec<Value>) -> Answer {
+pub(crate) fn page(state: &State, call: &Call, items: Vec<Value>) -> Answer {
     let number = |name: &str, default: usize| {
         call.number(name).and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0).unwrap_or(default)
     };
@@ -25,7 +26,7 @@ pub(crate) fn page(call: &Call, items: Vec<Value>) -> Answer {
         let mut query: Vec<String> =
             kept.map(|(key, value)| format!("{}={}", encode(key), encode(value))).collect();
         query.push(format!("page={number}&per_page={per_page}"));
-        format!("https://gitlab.example.com{}?{}", call.path, query.join("&"))
+        format!("{}{}?{}", state.gitlab_url, call.path, query.join("&"))
     };
     let mut links = Vec::new();
     if page < pages {

@@ -88,7 +88,7 @@ pub(super) fn tree(state: &State, call: &Call) -> Answer {
         })
         .collect();
     items.extend(blobs);
-    page(call, items)
+    page(state, call, items)
 }
 
 fn entry(path: &str, kind: &str, mode: &str, id: &str) -> Value {
@@ -121,7 +121,7 @@ pub(super) fn branches(state: &State, call: &Call) -> Answer {
         None => name.contains(wanted),
     };
     let names = state.git.branches.keys().filter(|name| matches(name));
-    page(call, names.filter_map(|name| branch_json(state, name)).collect())
+    page(state, call, names.filter_map(|name| branch_json(state, name)).collect())
 }
 
 pub(super) fn branch(state: &State, name: &str) -> Answer {

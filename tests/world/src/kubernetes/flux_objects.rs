@@ -1,0 +1,232 @@
+//! Flux's objects as the API server shows them.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::objects::metadata;
+use crate::cluster::Cluster;
+use crate::flux::{Phase, Release, Snapshot};
+use crate::state::{State, stamp};
+
+/// One condition; its generation lets a reader tell an old one.
+fn condition(kind: &str, status: &str, reason: &str, message: &str, at: Timestamp, generation: u64) -> Value {
+    json!({ "type": kind, "status": status, "reason": reason, "message": message,
+        "lastTransitionTime": stamp(at), "observedGeneration": generation })
+}
+
+fn revision(id: &str) -> String {
+    format!("main@sha1:{id}")
+}
+
+/// Marks an object with the request it was poked with, and with its being handled.
+fn poked(object: &mut Value, requested_at: Option<&String>) {
+    if let Some(at) = requested_at {
+        object["metadata"]["annotations"]["reconcile.fluxcd.io/requestedAt"] = json!(at);
+        object["status"]["lastHandledReconcileAt"] = json!(at);
+    }
+}
+
+fn managed_meta(cluster: &Cluster, kind: &str, namespace: &str, name: &str) -> Value {
+    let mut meta = metadata(cluster, kind, Some(namespace), name);
+    meta["labels"] = json!({ "kustomize.toolkit.fluxcd.io/name": "istio", "kustomize.toolkit.fluxcd.io/namespace": "flux-system" });
+    meta
+}
+
+pub(super) fn git_repositories(state: &State, cluster: &Cluster) -> Vec<Value> {
+    let flux = &cluster.flux;
+    let revision = revision(&flux.fetched);
+    let message = format!("stored artifact for revision '{revision}'");
+    let mut object = json!({
+        "metadata": metadata(cluster, "GitRepository", Some("flux-system"), "fleet"),
+        "spec": {
+            "interval": "1m0s", "timeout": "60s", "ref": { "branch": "main" },
+            "url": format!("https://gitlab.example.com/{}.git", state.spec.gitlab_project),
+            "secretRef": { "name": "fleet" },
+        },
+        "status": {
+            "observedGeneration": 1,
+            "artifact": {
+                "revision": revision,
+                "digest": format!("sha256:{}", crate::chance::hex(8, &[&flux.fetched], 64)),
+                "lastUpdateTime": stamp(flux.fetched_at),
+                "path": format!("gitrepository/flux-system/fleet/{}.tar.gz", flux.fetched),
+                "url": format!("http://source-controller.flux-system.svc.cluster.local./gitrepository/flux-system/fleet/{}.tar.gz", flux.fetched),
+                "size": 4096,
+            },
+            "conditions": [
+                condition("Ready", "True", "Succeeded", &message, flux.fetched_at, 1),
+                condition("ArtifactInStorage", "True", "Succeeded", &message, flux.fetched_at, 1),
+            ],
+        },
+    });
+    poked(&mut object, flux.source_requested_at.as_ref());
+    vec![object]
+}
+
+pub(super) fn kustomizations(cluster: &Cluster) -> Vec<Value> {
+    let flux = &cluster.flux;
+    let (applied, fetched) = (revision(&flux.applied), revision(&flux.fetched));
+    let generation: u64 = if flux.suspended { 2 } else { 1 };
+    let mut conditions = Vec::new();
+    if flux.applying {
+        let message = format!("Reconciliation in progress for revision {fetched}");
+        conditions.push(condition(
+            "Reconciling",
+            "True",
+            "Progressing",
+            &message,
+            flux.fetched_at,
+            generation,
+        ));
+        conditions.push(condition(
+            "Ready",
+            "Unknown",
+            "Progressing",
+            "Reconciliation in progress",
+            flux.fetched_at,
+            generation,
+        ));
+    } else if let Some(error) = &flux.apply_error {
+        conditions.push(condition("Ready", "False", "BuildFailed", error, flux.fetched_at, generation));
+    } else {
+        let message = format!("Applied revision: {applied}");
+        conditions.push(condition(
+            "Ready",
+            "True",
+            "ReconciliationSucceeded",
+            &message,
+            flux.applied_at,
+            generation,
+        ));
+    }
+    let attempted = if flux.apply_error.is_some() { &fetched } else { &applied };
+    let mut meta = metadata(cluster, "Kustomization", Some("flux-system"), "istio");
+    meta["generation"] = json!(generation);
+    meta["resourceVersion"] = json!(cluster.revision.to_string());
+    let mut object = json!({
+        "metadata": meta,
+        "spec": {
+            "interval": "10m0s", "prune": true, "wait": false, "suspend": flux.suspended,
+            "path": format!("./{}", cluster.spec.flux_path),
+            "sourceRef": { "kind": "GitRepository", "name": "fleet" },
+        },
+        "status": {
+            // A suspended object is not looked at, so its new generation stays unobserved.
+            "observedGeneration": 1,
+            "lastAppliedRevision": applied,
+            "lastAttemptedRevision": attempted,
+            "conditions": conditions,
+        },
+    });
+    poked(&mut object, flux.kustomization_requested_at.as_ref());
+    vec![object]
+}
+
+pub(super) fn helm_repositories(cluster: &Cluster) -> Vec<Value> {
+    let repository = |((namespace, name), document): (&(String, String), &Value)| {
+        let at = cluster.flux.applied_at;
+        json!({
+            "metadata": managed_meta(cluster, "HelmRepository", namespace, name),
+            "spec": document.get("spec").cloned().unwrap_or_else(|| json!({})),
+            "status": {
+                "observedGeneration": 1,
+                "artifact": { "revision": format!("sha256:{}", crate::chance::hex(9, &[name], 64)), "lastUpdateTime": stamp(at) },
+                "conditions": [condition("Ready", "True", "Succeeded", "stored artifact", at, 1)],
+            },
+        })
+    };
+    cluster.flux.repositories.iter().map(repository).collect()
+}
+
+pub(super) fn helm_releases(cluster: &Cluster) -> Vec<Value> {
+    let releases = cluster.flux.releases.iter();
+    releases.map(|((namespace, name), release)| helm_release(cluster, namespace, name, release)).collect()
+}
+
+fn helm_release(cluster: &Cluster, namespace: &str, name: &str, release: &Release) -> Value {
+    let mut meta = managed_meta(cluster, "HelmRelease", namespace, name);
+    meta["generation"] = json!(release.generation);
+    meta["resourceVersion"] = json!(release.resource_version.to_string());
+    let history: Vec<Value> = release.history.iter().map(|one| snapshot(namespace, name, one)).collect();
+    let attempted = match (&release.phase, release.history.first()) {
+        (Phase::Upgrading, _) | (_, None) => release.wanted(),
+        (_, Some(last)) => last.version.clone(),
+    };
+    // `-1` until the first attempt is over, as the controller writes it.
+    let observed = if release.observed == 0 { json!(-1) } else { json!(release.observed) };
+    let mut object = json!({
+        "metadata": meta,
+        "spec": release.spec,
+        "status": {
+            "observedGeneration": observed,
+            "lastAttemptedGeneration": release.working_on,
+            "lastAttemptedRevision": attempted,
+            "lastAttemptedReleaseAction": if release.history.len() > 1 { "upgrade" } else { "install" },
+            "helmChart": format!("{namespace}/{namespace}-{name}"),
+            "storageNamespace": namespace,
+            "conditions": conditions(namespace, name, release),
+            "history": history,
+        },
+    });
+    if release.failures > 0 {
+        object["status"]["failures"] = json!(release.failures);
+        object["status"]["upgradeFailures"] = json!(release.failures);
+    }
+    poked(&mut object, release.requested_at.as_ref());
+    object
+}
+
+fn snapshot(namespace: &str, name: &str, one: &Snapshot) -> Value {
+    json!({
+        "name": name, "namespace": namespace, "version": one.number, "status": one.status,
+        "chartName": one.chart, "chartVersion": one.version, "appVersion": one.version,
+        "action": if one.number == 1 { "install" } else { "upgrade" },
+        "digest": format!("sha256:{}", crate::chance::hex(10, &[name, &one.version, &one.number.to_string()], 64)),
+        "configDigest": format!("sha256:{}", crate::chance::hex(11, &[name], 64)),
+        "firstDeployed": stamp(one.at), "lastDeployed": stamp(one.at),
+    })
+}
+
+fn conditions(namespace: &str, name: &str, release: &Release) -> Vec<Value> {
+    let (at, working, observed) = (release.since, release.working_on, release.observed);
+    let last = release.history.first();
+    let (verb, reason) = match last.map(|one| one.number) {
+        Some(number) if number > 1 => ("upgrade", "UpgradeSucceeded"),
+        _ => ("install", "InstallSucceeded"),
+    };
+    let (chart, version) = last.map_or(("", ""), |one| (one.chart.as_str(), one.version.as_str()));
+    match &release.phase {
+        Phase::Settled => {
+            let message = format!(
+                "Helm {verb} succeeded for release {namespace}/{name}.v{} with chart {chart}@{version}",
+                last.map_or(0, |one| one.number)
+            );
+            vec![
+                condition("Ready", "True", reason, &message, at, observed),
+                condition("Released", "True", reason, &message, at, observed),
+            ]
+        }
+        Phase::Blocked(why) => vec![
+            condition("Reconciling", "True", "ProgressingWithRetry", why, at, release.generation),
+            condition("Ready", "False", "DependencyNotReady", why, at, release.generation),
+        ],
+        Phase::Upgrading => {
+            let message = format!(
+                "Running '{}' action with timeout of 5m0s",
+                if release.history.is_empty() { "install" } else { "upgrade" }
+            );
+            vec![
+                condition("Reconciling", "True", "Progressing", &message, at, working),
+                condition("Ready", "Unknown", "Progressing", &message, at, working),
+            ]
+        }
+        Phase::Failed(why) => {
+            let stalled = "Failed to upgrade after 1 attempt(s)";
+            vec![
+                condition("Ready", "False", "UpgradeFailed", why, at, observed),
+                condition("Released", "False", "UpgradeFailed", why, at, observed),
+                condition("Stalled", "True", "RetriesExceeded", stalled, at, observed),
+            ]
+        }
+    }
+}

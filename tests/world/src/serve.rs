@@ -1,0 +1,188 @@
+//! The world on loopback sockets, for clients that open real connections.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use jiff::{SignedDuration, Timestamp};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use crate::World;
+use crate::aws::eks;
+
+/// No real request of GUARD comes near this size.
+const LARGEST_BODY: usize = 16 << 20;
+
+/// How the world's clock moves while it is served.
+#[derive(Debug, Clone, Copy)]
+pub enum Pace {
+    /// Only [`World::advance_to`] moves it.
+    ByHand,
+    /// Each request finds it this many times as far on as the real clock.
+    Real {
+        /// World seconds in a real second.
+        speed: f64,
+    },
+}
+
+/// A world that listens, until this is dropped.
+#[derive(Debug)]
+pub struct Served {
+    /// GitLab, plain HTTP.
+    pub gitlab_url: String,
+    /// Datadog, plain HTTP.
+    pub datadog_url: String,
+    /// STS, plain HTTP.
+    pub sts_url: String,
+    /// EKS, plain HTTP.
+    pub eks_url: String,
+    /// Each cluster's API server, TLS; DescribeCluster gives the same.
+    pub kubernetes_urls: BTreeMap<String, String>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// Moves the world's clock with the real one.
+#[derive(Clone)]
+struct Clock {
+    pace: Pace,
+    from: Timestamp,
+    since: Instant,
+}
+
+impl Clock {
+    fn tick(&self, world: &World) {
+        if let Pace::Real { speed } = self.pace {
+            let passed = self.since.elapsed().mul_f64(speed.clamp(0.0, 1.0e6));
+            let passed = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
+            world.advance_to(self.from.checked_add(passed).unwrap_or(Timestamp::MAX));
+        }
+    }
+}
+
+/// Opens one plain listener for each vendor and one TLS listener for each cluster, all on 127.0.0.1.
+pub async fn serve(world: World, pace: Pace) -> io::Result<Served> {
+    let clock = Clock { pace, from: world.now(), since: Instant::now() };
+    let (region, clusters) = {
+        let state = world.state();
+        let host = |hex_id: &str| eks::host(hex_id, &state.spec.region);
+        let clusters: Vec<(String, String)> =
+            state.clusters.iter().map(|(id, cluster)| (id.clone(), host(&cluster.hex_id))).collect();
+        (state.spec.region.clone(), clusters)
+    };
+    let mut tasks = Vec::new();
+    let mut urls = Vec::new();
+    let vendors = [
+        "gitlab.example.com".to_owned(),
+        "api.datadoghq.com".to_owned(),
+        format!("sts.{region}.amazonaws.com"),
+        format!("eks.{region}.amazonaws.com"),
+    ];
+    for host in vendors {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        urls.push(format!("http://{}", listener.local_addr()?));
+        tasks.push(tokio::spawn(listen(listener, None, world.clone(), clock.clone(), host)));
+    }
+    let mut kubernetes_urls = BTreeMap::new();
+    for (cluster_id, host) in clusters {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("https://{}", listener.local_addr()?);
+        let tls = acceptor(&world, &host)?;
+        world.state().endpoints.insert(cluster_id.clone(), url.clone());
+        kubernetes_urls.insert(cluster_id, url);
+        tasks.push(tokio::spawn(listen(listener, Some(tls), world.clone(), clock.clone(), host)));
+    }
+    let mut urls = urls.into_iter();
+    let mut next = || urls.next().unwrap_or_default();
+    let served = Served {
+        gitlab_url: next(),
+        datadog_url: next(),
+        sts_url: next(),
+        eks_url: next(),
+        kubernetes_urls,
+        tasks,
+    };
+    world.state().gitlab_url.clone_from(&served.gitlab_url);
+    Ok(served)
+}
+
+fn acceptor(world: &World, host: &str) -> io::Result<TlsAcceptor> {
+    let identity = world.state().authority.identity(host);
+    let identity = identity.ok_or_else(|| io::Error::other(format!("no certificate for {host}")))?;
+    // The provider is named here: with two in the process rustls could not choose.
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(identity.chain, identity.key))
+        .map_err(io::Error::other)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+async fn listen(listener: TcpListener, tls: Option<TlsAcceptor>, world: World, clock: Clock, host: String) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let (tls, world, clock, host) = (tls.clone(), world.clone(), clock.clone(), host.clone());
+        tokio::spawn(async move {
+            match tls {
+                None => connection(stream, world, clock, host).await,
+                Some(tls) => {
+                    // A client that does not trust the certificate just goes away.
+                    if let Ok(stream) = tls.accept(stream).await {
+                        connection(stream, world, clock, host).await;
+                    }
+                }
+            }
+        });
+    }
+}
+
+async fn connection<S>(stream: S, world: World, clock: Clock, host: String)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(|request| {
+        let (world, clock, host) = (world.clone(), clock.clone(), host.clone());
+        async move { Ok::<_, Infallible>(respond(request, &world, &clock, &host).await) }
+    });
+    // An error here is the client's hanging up.
+    _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn respond(
+    request: Request<Incoming>,
+    world: &World,
+    clock: &Clock,
+    host: &str,
+) -> Response<Full<Bytes>> {
+    let (mut parts, body) = request.into_parts();
+    let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
+        let mut answer = Response::new(Full::default());
+        *answer.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+        return answer;
+    };
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let uri = Uri::builder().scheme("https").authority(host).path_and_query(path).build();
+    if let Ok(uri) = uri {
+        parts.uri = uri;
+    }
+    clock.tick(world);
+    world.handle(Request::from_parts(parts, body.to_bytes())).map(Full::new)
+}
