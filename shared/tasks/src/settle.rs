@@ -115,7 +115,7 @@ impl Task for Settle {
         if withdrawn.is_none_or(|answer| answer.state != MergeEnd::Edited) {
             self.statuses(&run, &plan, outcome).await?;
         }
-        let summary = format!("{}: {reason}", outcome.as_str());
+        let summary = reason;
         // The first outcome stays: a run ends once.
         if self.ledger.read::<OutcomeEntry>(&run.run_id, "outcome").await?.is_none() {
             let entry = OutcomeEntry {
@@ -124,7 +124,9 @@ impl Task for Settle {
                 at: self.ledger.clock.now(),
             };
             self.ledger.write(&run, "outcome", &entry).await?;
-            self.ledger.audit(&run, Self::NAME, summary.clone()).await?;
+            self.ledger
+                .audit(&run, Self::NAME, format!("settled as {}: {summary}", outcome.as_str()))
+                .await?;
         }
         if outcome.releases() {
             self.locks.release(&run.lease()).await.context("release the locks")?;

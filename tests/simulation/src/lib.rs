@@ -1,1 +1,20 @@
-//! World, state machines, tasks and adapters in one process, in virtual time.
+//! GUARD in one process and in virtual time: the real state machines, the real tasks and the real adapters, against the
+//! simulated world. What the demonstration shows and what the journey tests assert on is this.
+//!
+//! Start reading at [`House`]; [`Story`] is a scripted run with a report.
+
+mod fleet;
+mod functions;
+mod house;
+mod machines;
+mod ports;
+mod report;
+mod story;
+mod transport;
+
+pub use fleet::{Fleet, FleetError, FluxFile};
+pub use functions::FUNCTIONS;
+pub use house::House;
+pub use machines::{MACHINES, MachineError, lint_rules, machine, machines};
+pub use report::{BillLine, ClusterLine, FileLine, MergeRequestLine, Report, SoakLine};
+pub use story::{Scenario, Story, StoryError};

@@ -60,7 +60,7 @@ fn apply(row: &mut ClusterRecord, change: &StatusMove) {
     match &change.version {
         Some(VersionChange::Aim(version)) => row.target_istio_version = Some(version.clone()),
         Some(VersionChange::Forget) => row.target_istio_version = None,
-        Some(VersionChange::Reached(version) | VersionChange::WentBack(version)) => {
+        Some(VersionChange::Reached(version)) => {
             // A row that never had a history gets the version it leaves, or nothing could ever lead back to it.
             if row.upgrade_history.is_empty() {
                 let left = row.current_istio_version.clone();
@@ -77,6 +77,12 @@ fn apply(row: &mut ClusterRecord, change: &StatusMove) {
                 date: change.at,
                 status: change.to,
             });
+        }
+        Some(VersionChange::WentBack(version)) => {
+            // The history names the version that failed; inside an upgrade it never became the current one.
+            let failed = row.target_istio_version.take().unwrap_or_else(|| row.current_istio_version.clone());
+            row.current_istio_version = version.clone();
+            row.upgrade_history.push(HistoryEntry { version: failed, date: change.at, status: change.to });
         }
         None => {}
     }

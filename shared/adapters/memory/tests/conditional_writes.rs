@@ -1,6 +1,10 @@
 //! The contract of the stores: what DynamoDB's conditional writes give, the memory gives too.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot set up its case should stop there")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot set up its case should stop there"
+)]
 
 use guard_domain::{BatchId, ClusterId, ClusterRecord, ClusterStatus as S, IstioVersion, RunId};
 use guard_memory::MemoryStore;

@@ -1,0 +1,194 @@
+//! What people read on standard output. Colours only on a terminal.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this file is for")]
+
+use comfy_table::presets::UTF8_BORDERS_ONLY;
+use comfy_table::{Cell, Color, ContentArrangement, Table};
+use console::{measure_text_width, style};
+use guard_domain::ClusterStatus;
+use guard_simulation::{Fleet, MergeRequestLine, Report, Scenario};
+
+/// Lines of diff shown in full; the files after that are named with their changed lines only.
+const DIFF_LINES: usize = 45;
+
+/// An error, for standard error.
+pub(crate) fn error(text: &str) {
+    eprintln!("{} {text}", style("error:").for_stderr().red().bold());
+}
+
+/// The report as JSON.
+pub(crate) fn json(report: &Report) -> Result<(), serde_json::Error> {
+    println!("{}", serde_json::to_string_pretty(report)?);
+    Ok(())
+}
+
+/// What is about to happen.
+pub(crate) fn opening(scenario: Scenario, fleet: &Fleet) {
+    heading(&format!("Scenario {}: {}", scenario.name(), scenario.sentence()));
+    let kubernetes = fleet.world.clusters.first().map_or("?", |cluster| cluster.kubernetes_version.as_str());
+    println!(
+        "batch {} of {} clusters, Istio {} -> {}, Kubernetes {kubernetes}, seed {}, virtual time from {}",
+        fleet.batch_id,
+        fleet.rows.len(),
+        fleet.start,
+        fleet.target,
+        fleet.world.seed,
+        fleet.world.start
+    );
+}
+
+/// The whole story.
+pub(crate) fn report(report: &Report) {
+    for request in &report.merge_requests {
+        merge_request(request);
+    }
+    soak(report);
+    audit(report);
+    bill(report);
+    end(report);
+}
+
+fn heading(text: &str) {
+    println!("\n{}", style(text).bold().underlined());
+}
+
+fn merge_request(request: &MergeRequestLine) {
+    heading(&format!("Merge request !{}: {}", request.iid, request.title));
+    let merged = request.merged_at.map_or_else(String::new, |at| format!(", merged {at}"));
+    println!("{}  {}  opened {}{merged}", request.state, request.web_url, request.created_at);
+    for line in request.description.lines().filter(|line| !line.starts_with("<!--")) {
+        println!("  {} {line}", style("|").dim());
+    }
+    let mut shown = 0;
+    for file in &request.files {
+        let lines: Vec<&str> = file.diff.lines().collect();
+        if shown + lines.len() <= DIFF_LINES || shown == 0 {
+            shown += lines.len();
+            for line in &lines {
+                diff_line(line);
+            }
+        } else {
+            // Past the limit: the file and the lines that differ, without their surroundings.
+            println!("{}", style(&file.path).bold());
+            let is_change = |line: &&&str| {
+                line.starts_with(['+', '-']) && !line.starts_with("+++") && !line.starts_with("---")
+            };
+            lines.iter().filter(is_change).for_each(|line| diff_line(line));
+        }
+    }
+}
+
+fn diff_line(line: &str) {
+    if line.starts_with("+++") || line.starts_with("---") {
+        println!("{}", style(line).bold());
+    } else if line.starts_with('+') {
+        println!("{}", style(line).green());
+    } else if line.starts_with('-') {
+        println!("{}", style(line).red());
+    } else {
+        println!("{line}");
+    }
+}
+
+fn soak(report: &Report) {
+    if report.soak.is_empty() {
+        return;
+    }
+    heading("Soak verdicts");
+    let width = report.soak.iter().map(|line| measure_text_width(&line.cluster_id)).max().unwrap_or(0);
+    for line in &report.soak {
+        let word = match line.outcome.as_str() {
+            "pass" => style(&line.outcome).green(),
+            "fail" => style(&line.outcome).red(),
+            _ => style(&line.outcome).yellow(),
+        };
+        println!("{:<width$}  {word}", line.cluster_id);
+        for reason in &line.reasons {
+            println!("{:width$}    {reason}", "");
+        }
+    }
+}
+
+fn audit(report: &Report) {
+    heading("Audit log");
+    for entry in &report.audit {
+        println!("{}  {:<18}  {}", entry.at.strftime("%Y-%m-%d %H:%M:%S"), entry.who, entry.what);
+    }
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(UTF8_BORDERS_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header.to_vec());
+    table
+}
+
+fn bill(report: &Report) {
+    heading("Bill");
+    let mut lines = table(&[
+        "machine",
+        "executions",
+        "transitions",
+        "events",
+        "longest history",
+        "peak state data",
+        "Lambda invocations",
+    ]);
+    for line in &report.bill {
+        lines.add_row([
+            line.machine.clone(),
+            line.executions.to_string(),
+            line.transitions.to_string(),
+            line.events.to_string(),
+            format!("{} % of 25,000", line.worst_history_percent),
+            format!("{} bytes", line.peak_state_bytes),
+            line.lambda_invocations.to_string(),
+        ]);
+    }
+    println!("{lines}");
+    let calls: Vec<String> = report.calls.iter().map(|(system, calls)| format!("{system} {calls}")).collect();
+    println!("calls: {}", calls.join(", "));
+}
+
+fn end(report: &Report) {
+    let seconds = report.ended_at.duration_since(report.started_at).as_secs();
+    heading(&format!(
+        "Batch after {}h{:02}m: {}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        report.error.as_deref().unwrap_or(&report.execution_status)
+    ));
+    if let Some(cause) = &report.cause {
+        println!("{cause}");
+    }
+    let mut lines = table(&["cluster", "status", "registry", "istiod", "proxies", "restarts of a workload"]);
+    for line in &report.clusters {
+        let proxies: Vec<String> =
+            line.proxies.iter().map(|(version, count)| format!("{count} x {version}")).collect();
+        let colour = match line.status {
+            ClusterStatus::Healthy => Color::Green,
+            ClusterStatus::FailedUpgradeRolledBack => Color::Yellow,
+            _ => Color::Red,
+        };
+        lines.add_row([
+            Cell::new(&line.cluster_id),
+            Cell::new(line.status).fg(colour),
+            Cell::new(&line.registry_version),
+            Cell::new(line.istiod_version.as_deref().unwrap_or("mixed")),
+            Cell::new(proxies.join(", ")),
+            Cell::new(line.restarts),
+        ]);
+    }
+    println!("{lines}");
+    if report.surprises.is_empty() {
+        println!("{}", style(format!("It ended as scenario {} says.", report.scenario)).green());
+    } else {
+        println!("{}", style(format!("It did not end as scenario {} says:", report.scenario)).red().bold());
+        for surprise in &report.surprises {
+            println!("  - {surprise}");
+        }
+        println!("Seed {} plays it again.", report.seed);
+    }
+}

@@ -1,0 +1,65 @@
+//! `guard simulate`.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use guard_simulation::{FluxFile, Scenario, Story, StoryError};
+
+use crate::args::SimulateOptions;
+use crate::print;
+use crate::progress::Progress;
+
+/// Why a simulation did not begin.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SimulateError {
+    /// The Flux file cannot be read.
+    #[error("--flux-file {path}: {cause}")]
+    File { path: String, cause: String },
+    /// The stage cannot be set.
+    #[error(transparent)]
+    Story(#[from] StoryError),
+    /// The report cannot be written as JSON.
+    #[error("cannot write the report: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+pub(crate) async fn run(options: &SimulateOptions) -> Result<ExitCode, SimulateError> {
+    let scenario = Scenario::from(options.scenario);
+    let file = options.flux_file.as_deref().map(read).transpose()?;
+    let story = Story::with_options(
+        scenario,
+        options.clusters,
+        options.seed,
+        file.as_ref(),
+        options.target_version.clone(),
+    )?;
+    if !options.json {
+        print::opening(scenario, story.fleet());
+    }
+    let progress = Progress::begin(story.fleet().world.start);
+    let live = progress.clone();
+    story.observe(move |transition| live.saw(transition));
+    let report = story.play().await?;
+    progress.end();
+    if options.json {
+        print::json(&report)?;
+    } else {
+        print::report(&report);
+    }
+    Ok(if report.surprises.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn read(path: &Path) -> Result<FluxFile, SimulateError> {
+    let refuse = |cause: String| SimulateError::File { path: path.display().to_string(), cause };
+    let bytes = fs::read(path).map_err(|error| refuse(error.to_string()))?;
+    let content = String::from_utf8(bytes).map_err(|_| refuse("it is not UTF-8 text".to_owned()))?;
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("istio.yaml");
+    // GUARD looks for YAML files in a cluster's folder.
+    let name = if Path::new(name).extension().is_some_and(|end| end == "yaml" || end == "yml") {
+        name.to_owned()
+    } else {
+        format!("{name}.yaml")
+    };
+    Ok(FluxFile { name, content })
+}
