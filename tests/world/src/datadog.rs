@@ -24,7 +24,7 @@ fn errors(status: u16, message: &str) -> Answer {
 pub(crate) fn handle(state: &mut State, call: &Call) -> Answer {
     let answer = authenticated(state, call);
     let hour = state.now.as_second().div_euclid(3600);
-    let used = state.signals.requests_this_minute("datadog", hour);
+    let used = state.signals.requests_in_period("datadog", hour);
     let reset = (hour + 1) * 3600 - state.now.as_second();
     let answer = call::with(answer, "x-ratelimit-limit", &LIMIT.to_string());
     let answer = call::with(answer, "x-ratelimit-period", "3600");

@@ -36,7 +36,7 @@ fn missing(parameter: &str) -> Answer {
 pub(crate) fn handle(state: &mut State, call: &Call) -> Answer {
     let answer = authenticated(state, call);
     let minute = state.now.as_second().div_euclid(60);
-    let observed = state.signals.requests_this_minute("gitlab", minute);
+    let observed = state.signals.requests_in_period("gitlab", minute);
     let reset = (minute + 1) * 60;
     let answer = call::with(answer, "ratelimit-limit", &LIMIT.to_string());
     let answer = call::with(answer, "ratelimit-observed", &observed.to_string());

@@ -45,7 +45,7 @@ pub(crate) struct Signals {
 
 impl Signals {
     /// Counts a request into its vendor's period and says how many there were.
-    pub(crate) fn requests_this_minute(&mut self, vendor: &'static str, period: i64) -> u64 {
+    pub(crate) fn requests_in_period(&mut self, vendor: &'static str, period: i64) -> u64 {
         let entry = self.periods.entry(vendor).or_default();
         if entry.0 != period {
             *entry = (period, 0);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::call;
 use crate::chance;
 use crate::cluster::Cluster;
+use crate::spec::WorkloadKind;
 use crate::state::stamp;
 use crate::workload::Role;
 
@@ -106,7 +107,10 @@ pub(super) fn services(cluster: &Cluster) -> Vec<Value> {
 }
 
 pub(super) fn disruption_budgets(cluster: &Cluster) -> Vec<Value> {
-    let several = cluster.workloads.values().filter(|workload| workload.replicas > 1);
+    // A DaemonSet has no budget: evictions leave its pods alone.
+    let evictable =
+        |one: &&crate::workload::Workload| one.kind() != WorkloadKind::DaemonSet && one.replicas > 1;
+    let several = cluster.workloads.values().filter(evictable);
     let budget = |workload: &crate::workload::Workload| {
         let meta = metadata(cluster, "PodDisruptionBudget", Some(workload.namespace()), workload.name());
         let desired = workload.replicas - 1;
