@@ -1,1 +1,3 @@
-//! Everything that crosses crates.
+//! Everything that crosses crates. Here is only what several packages' tests share.
+
+pub mod runtime_api;

@@ -20,6 +20,10 @@ pub enum System {
     Eks,
     /// A cluster's API server.
     Kubernetes,
+    /// AWS Secrets Manager.
+    SecretsManager,
+    /// AWS Step Functions.
+    StepFunctions,
 }
 
 impl System {
@@ -31,6 +35,8 @@ impl System {
             Self::Sts => "STS",
             Self::Eks => "EKS",
             Self::Kubernetes => "Kubernetes",
+            Self::SecretsManager => "Secrets Manager",
+            Self::StepFunctions => "Step Functions",
         }
     }
 }

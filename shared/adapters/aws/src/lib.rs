@@ -1,12 +1,15 @@
-//! STS and EKS: the way into a cluster. Assumes the role of the cluster's account, asks EKS about the cluster, and signs
-//! the token its API server takes.
+//! AWS. STS and EKS are the way into a cluster: [`Aws`] assumes the role of the cluster's account, asks EKS about the
+//! cluster, and signs the token its API server takes. [`Secrets`] and [`StepFunctions`] belong to GUARD's own account.
 //!
 //! Never here: a socket (every call goes through the transport port), a retry, the environment, or the time of day.
 //! Start reading at [`Aws`].
 
 mod credentials;
 mod error;
+mod own_keys;
 mod sdk;
+mod secrets;
+mod step_functions;
 mod token;
 
 use std::fmt;
@@ -26,6 +29,10 @@ use guard_tasks::{Clock, Context as _, ErrorName, TaskError};
 
 use crate::credentials::AssumedRoles;
 use crate::sdk::Sdk;
+
+pub use own_keys::OwnKeys;
+pub use secrets::Secrets;
+pub use step_functions::StepFunctions;
 
 /// Where STS and EKS are, when they are not where AWS has them.
 #[derive(Debug, Clone, Default)]

@@ -16,14 +16,15 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
 use bytes::Bytes;
 use guard_http::{Call, FailureKind, System, Transport, TransportError};
 use guard_tasks::Clock;
 
-/// Both services answer within a second when they are well.
+/// Every service answers within a second when it is well.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What both SDK clients are built from.
+/// What all SDK clients are built from.
 pub(crate) struct Sdk {
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
@@ -40,18 +41,7 @@ impl Sdk {
         endpoint: Option<&String>,
         credentials: SharedCredentialsProvider,
     ) -> aws_sdk_sts::Config {
-        let mut builder = aws_sdk_sts::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(region.to_owned()))
-            .credentials_provider(credentials)
-            .http_client(self.way_out(System::Sts))
-            .time_source(ClockTime(Arc::clone(&self.clock)))
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::disabled())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .identity_cache(IdentityCache::no_cache());
-        builder.set_endpoint_url(endpoint.cloned());
-        builder.build()
+        aws_sdk_sts::Config::from(&self.config(System::Sts, region, endpoint, credentials))
     }
 
     pub(crate) fn eks(
@@ -60,11 +50,22 @@ impl Sdk {
         endpoint: Option<&String>,
         credentials: SharedCredentialsProvider,
     ) -> aws_sdk_eks::Config {
-        let mut builder = aws_sdk_eks::Config::builder()
+        aws_sdk_eks::Config::from(&self.config(System::Eks, region, endpoint, credentials))
+    }
+
+    /// What every service's client is built from.
+    pub(crate) fn config(
+        &self,
+        system: System,
+        region: &str,
+        endpoint: Option<&String>,
+        credentials: SharedCredentialsProvider,
+    ) -> SdkConfig {
+        let mut builder = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(region.to_owned()))
             .credentials_provider(credentials)
-            .http_client(self.way_out(System::Eks))
+            .http_client(self.way_out(system))
             .time_source(ClockTime(Arc::clone(&self.clock)))
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::disabled())
@@ -118,7 +119,7 @@ impl HttpConnector for WayOut {
         let (system, transport) = (self.system, Arc::clone(&self.transport));
         HttpConnectorFuture::new(async move {
             let request = plain(request)?;
-            // AssumeRole is a POST, and DescribeCluster a GET: both only read.
+            // Most are a POST and only read; a task token that is answered twice is answered once.
             let call = Call::new(system, request, TIMEOUT).repeatable();
             let answer = transport.send(call).await.map_err(connector_error)?;
             HttpResponse::try_from(answer.map(SdkBody::from))

@@ -53,7 +53,8 @@ pub(crate) fn answering(status: u16, body: &Value) -> (Arc<dyn Transport>, Asked
     let (record, body) = (asked.clone(), Bytes::from(body.to_string()));
     let transport = move |call: Call| {
         record.0.lock().unwrap().push(call);
-        let answer = http::Response::builder().status(status).header("content-type", "application/x-amz-json-1.1");
+        let answer =
+            http::Response::builder().status(status).header("content-type", "application/x-amz-json-1.1");
         Ok(answer.body(body.clone()).unwrap())
     };
     (Arc::new(transport), asked)

@@ -23,7 +23,9 @@ async fn the_newest_value_without_its_line_end() {
     assert_eq!(call.system, System::SecretsManager);
     assert_eq!(call.request.uri().host(), Some("secretsmanager.eu-west-1.amazonaws.com"));
     assert_eq!(call.request.headers()["x-amz-target"], "secretsmanager.GetSecretValue");
-    assert!(call.request.headers()["authorization"].to_str().unwrap().contains("AKIDGUARD/20261123/eu-west-1"));
+    assert!(
+        call.request.headers()["authorization"].to_str().unwrap().contains("AKIDGUARD/20261123/eu-west-1")
+    );
 }
 
 #[tokio::test]

@@ -74,7 +74,8 @@ async fn a_token_that_nobody_waits_for_is_answered() {
 
 #[tokio::test]
 async fn an_answer_that_was_not_taken_is_an_error_without_the_token() {
-    for (code, name) in [("AccessDeniedException", ErrorName::Denied), ("InvalidOutput", ErrorName::Rejected)] {
+    for (code, name) in [("AccessDeniedException", ErrorName::Denied), ("InvalidOutput", ErrorName::Rejected)]
+    {
         let error = step_functions(400, &refusal(code)).0.answer("hush-token", &json!({})).await.unwrap_err();
         assert_eq!(error.name, name, "{error}");
         assert!(!error.chain().contains("hush"), "{error}");

@@ -1,0 +1,20 @@
+//! The Lambda function `watch-merges`: the task of that name, wired to GitLab and Step Functions.
+
+use guard_gitlab::GitLab;
+use guard_lambda::{InitError, Outside, Settings};
+use guard_tasks::watch_merges::WatchMerges;
+
+/// Wires the task. Nobody is called yet.
+pub async fn compose(settings: Settings) -> Result<WatchMerges, InitError> {
+    let outside = Outside::open(settings).await?;
+    let gitlab = outside.with_gitlab_token(GitLab::new)?;
+    Ok(WatchMerges {
+        merge_requests: gitlab.clone(),
+        commits: gitlab.clone(),
+        files: gitlab,
+        tokens: outside.stores(),
+        answers: outside.step_functions(),
+        records: outside.stores(),
+        clock: outside.clock(),
+    })
+}

@@ -1,0 +1,175 @@
+//! What a function reaches the world with: the stores, the way out, and the vendors' clients behind their secrets.
+
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use guard_aws::{Aws, Endpoints, OwnKeys, Secrets, StepFunctions};
+use guard_domain::Config;
+use guard_http::cluster_access::ClusterAccess;
+use guard_http::{ReqwestTransport, Transport};
+use guard_memory::MemoryStore;
+use guard_tasks::ledger::Ledger;
+use guard_tasks::{Clock, ConfigReader, TaskError, task};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::config_file::ConfigFile;
+use crate::{EndpointOverrides, InitError, Settings, SystemClock, WithSecret};
+
+/// Composes a function. Nothing is called yet: every client waits for its first use.
+pub struct Outside {
+    settings: Settings,
+    config: Config,
+    config_reader: Arc<dyn ConfigReader>,
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    stores: Arc<MemoryStore>,
+}
+
+/// `guard/datadog-credentials`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DatadogKeys {
+    api_key: SecretString,
+    app_key: SecretString,
+}
+
+impl Outside {
+    /// Reads and checks the configuration.
+    pub async fn open(settings: Settings) -> Result<Self, InitError> {
+        let config_reader: Arc<dyn ConfigReader> = Arc::new(ConfigFile::new(settings.config_file.clone()));
+        let config = config_reader.config().await.map_err(|error| InitError::new(error.chain()))?;
+        Ok(Self {
+            settings,
+            config,
+            config_reader,
+            transport: Arc::new(ReqwestTransport::new()),
+            clock: Arc::new(SystemClock),
+            stores: Arc::new(MemoryStore::default()),
+        })
+    }
+
+    /// Registry, run record, locks and task tokens.
+    pub fn stores(&self) -> Arc<MemoryStore> {
+        Arc::clone(&self.stores)
+    }
+
+    /// What every task of a run reads and writes.
+    pub fn ledger(&self) -> Ledger {
+        Ledger {
+            config: Arc::clone(&self.config_reader),
+            batches: self.stores(),
+            clusters: self.stores(),
+            statuses: self.stores(),
+            records: self.stores(),
+            clock: self.clock(),
+        }
+    }
+
+    /// The real time.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// The one way out.
+    pub fn transport(&self) -> Arc<dyn Transport> {
+        Arc::clone(&self.transport)
+    }
+
+    /// The way into the clusters of the fleet.
+    pub fn cluster_access(&self) -> Arc<dyn ClusterAccess> {
+        let EndpointOverrides { sts, eks, .. } = self.settings.endpoints.clone();
+        let keys = OwnKeys::provider(self.settings.own_keys.as_ref());
+        Arc::new(Aws::new(self.transport(), keys, self.clock(), Endpoints { sts, eks }))
+    }
+
+    /// Executions and task tokens.
+    pub fn step_functions(&self) -> Arc<StepFunctions> {
+        Arc::new(StepFunctions::new(
+            self.transport(),
+            OwnKeys::provider(self.settings.own_keys.as_ref()),
+            self.clock(),
+            &self.settings.region,
+            self.settings.endpoints.step_functions.as_ref(),
+        ))
+    }
+
+    /// GitLab, once its token is read: `build` gets the way out, the base URL and the token.
+    pub fn with_gitlab_token<T>(
+        &self,
+        build: impl Fn(Arc<dyn Transport>, &str, SecretString) -> T + Send + Sync + 'static,
+    ) -> Result<Arc<WithSecret<T>>, InitError> {
+        let url = self.config.gitlab.url.clone();
+        if url.is_empty() {
+            return Err(InitError::new("config gitlab.url is empty: name the GitLab that people open"));
+        }
+        let transport = self.transport();
+        let read = self.reader_of(&self.settings.gitlab_token_secret);
+        Ok(Arc::new(WithSecret::new(read, move |token| Ok(build(Arc::clone(&transport), &url, token)))))
+    }
+
+    /// Datadog, once its keys are read: `build` gets the way out, the site, the API key and the application key.
+    pub fn with_datadog_keys<T>(
+        &self,
+        build: impl Fn(Arc<dyn Transport>, &str, SecretString, SecretString) -> T + Send + Sync + 'static,
+    ) -> Arc<WithSecret<T>> {
+        let site = self.config.datadog.site.clone();
+        let name = self.settings.datadog_credentials_secret.clone();
+        let transport = self.transport();
+        let read = self.reader_of(&name);
+        Arc::new(WithSecret::new(read, move |document| {
+            let keys = datadog_keys(&name, &document)?;
+            Ok(build(Arc::clone(&transport), &site, keys.api_key, keys.app_key))
+        }))
+    }
+
+    /// Reads one secret, whenever it is called.
+    fn reader_of(
+        &self,
+        name: &str,
+    ) -> impl Fn() -> BoxFuture<'static, Result<SecretString, TaskError>> + Send + Sync + 'static {
+        let secrets = Arc::new(Secrets::new(
+            self.transport(),
+            OwnKeys::provider(self.settings.own_keys.as_ref()),
+            self.clock(),
+            &self.settings.region,
+            self.settings.endpoints.secrets_manager.as_ref(),
+        ));
+        let name = name.to_owned();
+        move || {
+            let (secrets, name) = (Arc::clone(&secrets), name.clone());
+            async move { secrets.read(&name).await }.boxed()
+        }
+    }
+}
+
+fn datadog_keys(name: &str, document: &SecretString) -> Result<DatadogKeys, TaskError> {
+    // A parser's text may quote what it read, which is a secret here: only the place is told.
+    let not_json = || TaskError::rejected(format!("secret {name} is not JSON"));
+    let value: Value = serde_json::from_str(document.expose_secret()).map_err(|_| not_json())?;
+    task::decode("secret", value).map_err(|_| {
+        TaskError::rejected(format!("secret {name} is not {{\"api_key\": \"...\", \"app_key\": \"...\"}}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn datadog_keys_are_two_and_never_shown() {
+        let keys = datadog_keys("d", &SecretString::from(r#"{"api_key": "a", "app_key": "b"}"#)).unwrap();
+        assert_eq!((keys.api_key.expose_secret(), keys.app_key.expose_secret()), ("a", "b"));
+        for wrong in
+            ["hush", r#"{"api_key": "hush"}"#, r#"{"api_key": {"hush": 1}, "app_key": "x"}"#, r#"["hush"]"#]
+        {
+            let error = datadog_keys("d", &SecretString::from(wrong)).err().unwrap();
+            assert!(
+                error.chain().starts_with("secret d is not ") && !error.chain().contains("hush"),
+                "{error}"
+            );
+        }
+    }
+}

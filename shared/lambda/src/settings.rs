@@ -1,0 +1,236 @@
+//! Settings: the environment, read once.
+
+use std::path::PathBuf;
+
+use guard_aws::OwnKeys;
+use secrecy::SecretString;
+
+use crate::InitError;
+use crate::telemetry::LogLevel;
+
+/// What Lambda sets itself. Without one of these there is no invocation to answer, and the runtime would panic.
+const OF_LAMBDA: [&str; 4] = [
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_RUNTIME_API",
+];
+
+/// What a function is told from outside. `Debug` shows no secret.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `AWS_LAMBDA_FUNCTION_NAME`.
+    pub function_name: String,
+    /// `AWS_REGION`: where GUARD itself runs.
+    pub region: String,
+    /// `GUARD_CONFIG_FILE`: the configuration document, YAML.
+    pub config_file: PathBuf,
+    /// `GUARD_GITLAB_TOKEN_SECRET`: name in Secrets Manager; the secret is the token itself.
+    pub gitlab_token_secret: String,
+    /// `GUARD_DATADOG_CREDENTIALS_SECRET`: name in Secrets Manager; the secret is `{"api_key", "app_key"}`.
+    pub datadog_credentials_secret: String,
+    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, as Lambda gives them.
+    pub own_keys: Option<OwnKeys>,
+    /// Where AWS services are, when they are not where AWS has them.
+    pub endpoints: EndpointOverrides,
+    pub(crate) log_level: LogLevel,
+}
+
+/// `AWS_ENDPOINT_URL_<SERVICE>`, or `AWS_ENDPOINT_URL` for all of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EndpointOverrides {
+    /// `AWS_ENDPOINT_URL_STS`.
+    pub sts: Option<String>,
+    /// `AWS_ENDPOINT_URL_EKS`.
+    pub eks: Option<String>,
+    /// `AWS_ENDPOINT_URL_SECRETS_MANAGER`.
+    pub secrets_manager: Option<String>,
+    /// `AWS_ENDPOINT_URL_SFN`.
+    pub step_functions: Option<String>,
+}
+
+impl Settings {
+    /// Reads the environment. Everything that is missing or wrong is told together.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+    pub fn from_environment() -> Result<Self, InitError> {
+        Self::read(&|name| std::env::var(name).ok())
+    }
+
+    fn read(environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, InitError> {
+        let mut variables = Variables { environment, problems: Vec::new() };
+        for name in OF_LAMBDA {
+            variables.required(name);
+        }
+        let is_outside_lambda = !variables.problems.is_empty();
+        let settings = Self {
+            function_name: variables.required("AWS_LAMBDA_FUNCTION_NAME"),
+            region: variables.required("AWS_REGION"),
+            config_file: variables.required("GUARD_CONFIG_FILE").into(),
+            gitlab_token_secret: variables.or("GUARD_GITLAB_TOKEN_SECRET", "guard/gitlab-token"),
+            datadog_credentials_secret: variables
+                .or("GUARD_DATADOG_CREDENTIALS_SECRET", "guard/datadog-credentials"),
+            own_keys: variables.own_keys(),
+            endpoints: EndpointOverrides {
+                sts: variables.endpoint("AWS_ENDPOINT_URL_STS"),
+                eks: variables.endpoint("AWS_ENDPOINT_URL_EKS"),
+                secrets_manager: variables.endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
+                step_functions: variables.endpoint("AWS_ENDPOINT_URL_SFN"),
+            },
+            log_level: variables.log_level(),
+        };
+        variables.check_stores();
+        let mut problems = variables.problems;
+        problems.dedup();
+        match (problems.is_empty(), is_outside_lambda) {
+            (true, _) => Ok(settings),
+            (false, true) => Err(InitError::outside_lambda(problems)),
+            (false, false) => Err(InitError::all(problems)),
+        }
+    }
+}
+
+struct Variables<'a> {
+    environment: &'a dyn Fn(&str) -> Option<String>,
+    problems: Vec<String>,
+}
+
+impl Variables<'_> {
+    /// An empty variable is an unset one: templates cannot leave a variable out.
+    fn optional(&self, name: &str) -> Option<String> {
+        (self.environment)(name).filter(|value| !value.trim().is_empty())
+    }
+
+    fn required(&mut self, name: &str) -> String {
+        self.optional(name).unwrap_or_else(|| {
+            let problem = format!("{name} is not set");
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
+            String::new()
+        })
+    }
+
+    fn or(&self, name: &str, default: &str) -> String {
+        self.optional(name).unwrap_or_else(|| default.to_owned())
+    }
+
+    fn endpoint(&mut self, name: &str) -> Option<String> {
+        let url = self.optional(name).or_else(|| self.optional("AWS_ENDPOINT_URL"))?;
+        if !(url.starts_with("http://") || url.starts_with("https://")) {
+            self.problems.push(format!("{name} is `{url}`, which is no http or https URL"));
+        }
+        Some(url)
+    }
+
+    fn own_keys(&self) -> Option<OwnKeys> {
+        Some(OwnKeys {
+            access_key_id: self.optional("AWS_ACCESS_KEY_ID")?,
+            secret_access_key: SecretString::from(self.optional("AWS_SECRET_ACCESS_KEY")?),
+            session_token: self.optional("AWS_SESSION_TOKEN").map(SecretString::from),
+        })
+    }
+
+    fn log_level(&mut self) -> LogLevel {
+        let Some((name, word)) = ["RUST_LOG", "AWS_LAMBDA_LOG_LEVEL"]
+            .into_iter()
+            .find_map(|name| self.optional(name).map(|word| (name, word)))
+        else {
+            return LogLevel::default();
+        };
+        LogLevel::parse(&word).unwrap_or_else(|| {
+            self.problems.push(format!("{name} is `{word}`, which is none of {}", LogLevel::WORDS));
+            LogLevel::default()
+        })
+    }
+
+    fn check_stores(&mut self) {
+        let found = match self.optional("GUARD_STORES") {
+            Some(word) if word == "memory" => return,
+            Some(word) => format!("GUARD_STORES is `{word}`"),
+            None => "GUARD_STORES is not set".to_owned(),
+        };
+        self.problems.push(format!(
+            "{found}: the DynamoDB adapter is not there yet, and `memory` is the only value until then; it forgets \
+             everything with the process, so it is for trying one function by itself"
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn environment() -> BTreeMap<&'static str, &'static str> {
+        BTreeMap::from([
+            ("AWS_LAMBDA_FUNCTION_NAME", "guard-decide"),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+            ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001"),
+            ("AWS_REGION", "eu-west-1"),
+            ("GUARD_CONFIG_FILE", "guard.yaml"),
+            ("GUARD_STORES", "memory"),
+        ])
+    }
+
+    fn read(variables: &BTreeMap<&str, &str>) -> Result<Settings, InitError> {
+        Settings::read(&|name| variables.get(name).map(|value| (*value).to_owned()))
+    }
+
+    #[test]
+    fn defaults_fill_what_is_not_said() {
+        let settings = read(&environment()).unwrap();
+        assert_eq!(settings.gitlab_token_secret, "guard/gitlab-token");
+        assert_eq!(settings.datadog_credentials_secret, "guard/datadog-credentials");
+        assert_eq!(settings.endpoints, EndpointOverrides::default());
+        assert!(settings.own_keys.is_none());
+    }
+
+    #[test]
+    fn everything_wrong_is_told_together() {
+        let mut variables = environment();
+        variables.remove("AWS_REGION");
+        variables.insert("GUARD_CONFIG_FILE", "  ");
+        variables.insert("GUARD_STORES", "dynamodb");
+        variables.insert("RUST_LOG", "loud");
+        variables.insert("AWS_ENDPOINT_URL_STS", "localhost");
+        let error = read(&variables).unwrap_err();
+        assert!(!error.is_outside_lambda());
+        let starts: Vec<&str> =
+            error.problems().iter().map(|problem| problem.split([' ', ':']).next().unwrap()).collect();
+        assert_eq!(
+            starts,
+            ["AWS_REGION", "GUARD_CONFIG_FILE", "AWS_ENDPOINT_URL_STS", "RUST_LOG", "GUARD_STORES"]
+        );
+        assert!(error.to_string().contains("the DynamoDB adapter is not there yet"), "{error}");
+    }
+
+    #[test]
+    fn outside_lambda_is_told_with_all_the_rest() {
+        let error = read(&BTreeMap::new()).unwrap_err();
+        assert!(error.is_outside_lambda());
+        assert_eq!(error.problems().len(), OF_LAMBDA.len() + 3, "{error}");
+    }
+
+    #[test]
+    fn one_endpoint_may_stand_for_all_and_a_service_for_itself() {
+        let mut variables = environment();
+        variables.insert("AWS_ENDPOINT_URL", "http://127.0.0.1:4566");
+        variables.insert("AWS_ENDPOINT_URL_SFN", "http://127.0.0.1:8083");
+        let endpoints = read(&variables).unwrap().endpoints;
+        assert_eq!(endpoints.sts.as_deref(), Some("http://127.0.0.1:4566"));
+        assert_eq!(endpoints.step_functions.as_deref(), Some("http://127.0.0.1:8083"));
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let mut variables = environment();
+        variables.insert("AWS_ACCESS_KEY_ID", "AKID");
+        variables.insert("AWS_SECRET_ACCESS_KEY", "hush-key");
+        variables.insert("AWS_SESSION_TOKEN", "hush-session");
+        let settings = read(&variables).unwrap();
+        assert!(settings.own_keys.is_some());
+        let shown = format!("{settings:?} {settings:#?}");
+        assert!(shown.contains("guard-decide") && !shown.contains("hush"), "{shown}");
+    }
+}

@@ -1,0 +1,40 @@
+//! A panic, seen from Lambda.
+
+use std::path::Path;
+
+use guard_tests::runtime_api::{Reply, invoke};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_panic_is_an_internal_error_and_the_process_goes_on() {
+    let program = Path::new(env!("CARGO_BIN_EXE_panics"));
+    let variables = [("GUARD_STORES", "memory"), ("GUARD_CONFIG_FILE", "unused.yaml")];
+    let payloads = [json!({"hush": 1}), json!({"hush": 1, "run": {"run_id": "run-7"}})];
+    let mut function = invoke(program, &variables, payloads).await.unwrap();
+    for (request_id, keys) in [("request-1", 1), ("request-2", 2)] {
+        let body = json!({
+            "errorType": "Internal",
+            "errorMessage": format!("panics: panicked: {keys} keys are too many"),
+        });
+        let expected = Reply { kind: "error".into(), request_id: request_id.into(), body };
+        assert_eq!(function.reply().await.unwrap(), expected);
+    }
+    let lines = function.lines().await.unwrap();
+    let [first, second] = &lines[..] else { panic!("one line an invocation: {lines:?}") };
+    assert_eq!((&first["level"], &first["error.name"]), (&json!("ERROR"), &json!("Internal")));
+    assert!(first["panic.location"].as_str().unwrap().contains("panics.rs:"), "{first}");
+    assert_eq!((&first["cold_start"], &second["cold_start"]), (&json!(true), &json!(false)));
+    assert_eq!((&second["function_request_id"], &second["run_id"]), (&json!("request-2"), &json!("run-7")));
+    assert!(!format!("{lines:?}").contains("hush"), "no payload is written down");
+}
+
+#[tokio::test]
+async fn settings_that_are_missing_are_the_answer() {
+    let program = Path::new(env!("CARGO_BIN_EXE_panics"));
+    let mut function = invoke(program, &[], [json!({})]).await.unwrap();
+    let reply = function.reply().await.unwrap();
+    assert_eq!(reply.body["errorType"], "Rejected");
+    let message = reply.body["errorMessage"].as_str().unwrap();
+    assert!(message.contains("GUARD_CONFIG_FILE is not set; GUARD_STORES is not set"), "{message}");
+    assert_eq!(function.lines().await.unwrap().len(), 1, "one line an invocation");
+}
