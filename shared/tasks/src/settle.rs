@@ -42,8 +42,11 @@ pub enum Outcome {
     Closed,
     /// Nobody merged in time.
     Expired,
-    /// No answer. The locks stay with the run until it is resumed or given up.
+    /// No answer before the merge. The locks stay with the run until it is resumed or given up.
     Halted,
+    /// No answer after the merge, or something else was merged than proposed. The change is under way in the clusters:
+    /// their statuses say so and the locks stay.
+    Stopped,
 }
 
 impl Outcome {
@@ -56,6 +59,7 @@ impl Outcome {
             Self::Closed => "closed",
             Self::Expired => "expired",
             Self::Halted => "halted",
+            Self::Stopped => "stopped",
         }
     }
 
@@ -63,7 +67,7 @@ impl Outcome {
     fn releases(self) -> bool {
         match self {
             Self::Healthy | Self::RolledBack | Self::GateFailed | Self::Closed | Self::Expired => true,
-            Self::RollbackFailed | Self::Halted => false,
+            Self::RollbackFailed | Self::Halted | Self::Stopped => false,
         }
     }
 }
@@ -111,10 +115,10 @@ impl Task for Settle {
             self.ledger.audit(&run, Self::NAME, summary.clone()).await?;
             return Ok(Output { outcome, merged_meanwhile: true, commit, summary });
         }
-        // A change that landed otherwise than proposed is under way in the clusters: `mr-created` tells that best.
-        if withdrawn.is_none_or(|answer| answer.state != MergeEnd::Edited) {
-            self.statuses(&run, &plan, outcome).await?;
-        }
+        // Landed, but not as proposed: the change is under way in the clusters, whatever this run wanted to end as.
+        let is_edited = withdrawn.is_some_and(|answer| answer.state == MergeEnd::Edited);
+        let outcome = if is_edited { Outcome::Stopped } else { outcome };
+        self.statuses(&run, &plan, outcome).await?;
         let summary = reason;
         // The first outcome stays: a run ends once.
         if self.ledger.read::<OutcomeEntry>(&run.run_id, "outcome").await?.is_none() {
@@ -144,7 +148,9 @@ impl Settle {
         outcome: Outcome,
     ) -> Result<Option<MergeAnswer>, TaskError> {
         match outcome {
-            Outcome::Healthy | Outcome::RolledBack | Outcome::RollbackFailed => return Ok(None),
+            Outcome::Healthy | Outcome::RolledBack | Outcome::RollbackFailed | Outcome::Stopped => {
+                return Ok(None);
+            }
             Outcome::GateFailed | Outcome::Closed | Outcome::Expired | Outcome::Halted => {}
         }
         let waits_for_merge = self.any_is(plan, ClusterStatus::MrCreated).await?;
@@ -197,8 +203,17 @@ impl Settle {
                         Some(ClusterStatus::PreCheckRunning) => {
                             self.ledger.advance(run, id, ClusterStatus::PreCheckFailed, None, None).await?;
                         }
-                        // After the merge a halted cluster keeps the status that says how far it came.
+                        // Checked or not yet begun: the status tells it already.
                         _ => {}
+                    }
+                }
+            }
+            Outcome::Stopped => {
+                for planned in &plan.clusters {
+                    let id = &planned.record.cluster_id;
+                    let row = self.ledger.clusters.cluster(id).await.context("read registry")?;
+                    if row.is_some_and(|row| row.status == ClusterStatus::MrCreated) {
+                        self.ledger.advance(run, id, ClusterStatus::Upgrading, None, None).await?;
                     }
                 }
             }
