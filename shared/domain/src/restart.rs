@@ -33,7 +33,8 @@ pub fn mark(run_id: &RunId, direction: crate::Direction) -> String {
 }
 
 /// Decides the next step. The first workload goes alone, as a canary; then at most `max_unavailable` are on the way at
-/// the same time. A workload that is not ready already counts as on the way, whoever made it so.
+/// the same time. A workload that is not ready already counts as on the way, whoever made it so, unless an earlier
+/// restart of GUARD's left it so and it still has a wrong proxy.
 pub fn next(
     cluster: &str,
     workloads: &[WorkloadFacts],
@@ -57,13 +58,21 @@ pub fn next(
             )
         })
         .collect::<Vec<_>>();
-    let on_the_way: Vec<WorkloadRef> =
-        workloads.iter().filter(|w| !w.counts.is_complete()).map(|w| w.workload.clone()).collect();
+    // A workload that an earlier restart of GUARD's left broken is the first to be taken care of: on the way back it
+    // waits for nothing but its old proxy.
+    let is_stuck = |w: &WorkloadFacts| {
+        !w.counts.is_complete() && !is_marked(w) && w.restart_mark.is_some() && w.pods_not_at(target) > 0
+    };
+    let on_the_way: Vec<WorkloadRef> = workloads
+        .iter()
+        .filter(|w| !w.counts.is_complete() && !is_stuck(w))
+        .map(|w| w.workload.clone())
+        .collect();
     let mut open: Vec<&WorkloadFacts> = workloads
         .iter()
-        .filter(|w| !is_marked(w) && w.counts.is_complete() && w.pods_not_at(target) > 0)
+        .filter(|w| is_stuck(w) || (!is_marked(w) && w.counts.is_complete() && w.pods_not_at(target) > 0))
         .collect();
-    open.sort_by(|a, b| a.workload.cmp(&b.workload));
+    open.sort_by(|a, b| is_stuck(b).cmp(&is_stuck(a)).then_with(|| a.workload.cmp(&b.workload)));
 
     let canary_is_back = workloads.iter().any(|w| is_marked(w) && is_done(w));
     let width = if canary_is_back { max_unavailable.max(1) as usize } else { 1 };
@@ -135,6 +144,19 @@ mod tests {
     fn the_way_back_restarts_what_another_mark_restarted() {
         let all = vec![workload(0, "1.29.3", Some("run-1/rollback"), true)];
         assert_eq!(go(&all, 1).restart.len(), 1);
+    }
+
+    #[test]
+    fn a_workload_that_the_way_up_left_broken_goes_back_first() {
+        let all = vec![
+            workload(0, "1.29.3", Some("run-1/rollback"), true),
+            workload(1, "1.29.3", Some("run-1/rollback"), false),
+            workload(2, "1.29.3", None, false),
+        ];
+        let step = go(&all, 1);
+        assert_eq!(step.restart, vec![], "one that nobody of ours touched is on its way, whoever made it so");
+        let step = go(&all[..2], 1);
+        assert_eq!(step.restart.iter().map(|w| w.name.as_str()).collect::<Vec<_>>(), ["w001"]);
     }
 
     #[test]
