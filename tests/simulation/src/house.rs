@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use guard_asl::{ApiError, Step, StepFunctions, Transition};
+use guard_asl::{ApiError, Step, StepFunctions, TaskRunner, Transition};
 use guard_memory::MemoryStore;
 use guard_world::World;
 use jiff::SignedDuration;
@@ -20,12 +20,20 @@ pub struct House {
     pub store: MemoryStore,
     /// Step Functions.
     pub service: StepFunctions,
-    functions: Functions,
+    functions: Box<dyn TaskRunner>,
 }
 
 impl House {
     /// A house around a fleet.
     pub fn new(fleet: &Fleet) -> Result<Self, MachineError> {
+        Self::wrapped(fleet, |functions| functions)
+    }
+
+    /// The same, with every invocation of a function going through what `wrap` makes of the functions.
+    pub fn wrapped(
+        fleet: &Fleet,
+        wrap: impl FnOnce(Box<dyn TaskRunner>) -> Box<dyn TaskRunner>,
+    ) -> Result<Self, MachineError> {
         let world = World::new(fleet.world.clone());
         let service = StepFunctions::new(fleet.world.seed, fleet.world.start);
         for machine in machines()? {
@@ -37,7 +45,7 @@ impl House {
         }
         let store = MemoryStore::with_clusters(fleet.rows.clone());
         let functions = Functions::new(&world, &fleet.world, &store, fleet.config.clone(), &service);
-        Ok(Self { world, store, service, functions })
+        Ok(Self { world, store, service, functions: wrap(Box::new(functions)) })
     }
 
     /// Tells `observer` of every state that is entered and left.
@@ -57,7 +65,7 @@ impl House {
         let minute = SignedDuration::from_mins(1);
         self.service.schedule_invocation(self.service.now() + minute, &watcher, json!({}));
         while self.service.is_busy() {
-            match self.service.step(&self.functions).await {
+            match self.service.step(self.functions.as_ref()).await {
                 Step::Idle => break,
                 Step::Invoked { at, .. } => {
                     if self.service.is_busy() {
