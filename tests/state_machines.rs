@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use guard_asl::{Machine, lint};
-use guard_simulation::{FUNCTIONS, MACHINES, lint_rules, machine, machines};
+use guard_simulation::{FUNCTIONS, Fleet, House, MACHINES, lint_rules, machine, machines};
 
 #[test]
 fn every_machine_keeps_the_rules_of_the_house() {
@@ -69,5 +69,23 @@ fn machines_that_people_start_take_their_input_whole() {
         let asked = text.matches("\"Variable\": \"$$.Execution.Input.run\", \"IsPresent\": true").count();
         assert_eq!(fields, asked, "{name} reads a field of its input");
         assert!(machine.state(&machine.graph.start_at).is_some());
+    }
+}
+
+/// The inputs that the documentation shows are the ones that work.
+#[tokio::test(flavor = "current_thread")]
+async fn the_example_inputs_run() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../statemachine/examples");
+    let example = |machine: &str| -> serde_json::Value {
+        let text = std::fs::read_to_string(folder.join(format!("{machine}.input.json"))).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    let fleet = Fleet::new(1, 1, None, None).unwrap();
+    let house = House::new(&fleet).unwrap();
+    // In this order each finds the state it needs.
+    for machine in ["rollout", "batch-rollback", "batch-upgrade"] {
+        let arn = house.run_one(machine, machine, example(machine)).await.unwrap();
+        let ended = house.service.describe_execution(&arn).unwrap();
+        assert_eq!(ended.status.as_str(), "SUCCEEDED", "{machine}: {:?}", ended.cause);
     }
 }
