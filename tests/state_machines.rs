@@ -1,5 +1,4 @@
 //! The state machines as they stand in the repository: parsed, linted, and in step with the functions.
-#![expect(clippy::unwrap_used, reason = "a test that cannot set up its case should stop there")]
 
 use std::collections::BTreeSet;
 
