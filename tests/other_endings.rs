@@ -142,7 +142,7 @@ async fn merged_while_it_expires_goes_on() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_failed_helm_upgrade_goes_back_with_the_data_plane_untouched() {
     let ended = upgrade(&fleet(), |house| {
-        house.world.fail_helm_upgrade("test-euw1-1", "1.30.5", "context deadline exceeded")
+        house.world.fail_helm_upgrade("test-euw1-1", "1.30.5", "context deadline exceeded");
     })
     .await;
     assert_eq!(ended.ending, "RolledBack", "{}", ended.cause);

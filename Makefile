@@ -1,0 +1,48 @@
+# The front door. Nothing behind it needs more than the Rust toolchain of rust-toolchain.toml; cargo-nextest and
+# cargo-deny are used where they are installed.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint ci build clean
+
+CARGO ?= cargo
+ROOT := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
+
+# A build server checks out afresh each time: what is compiled stays outside, from one run to the next.
+ifeq ($(CI),true)
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/guard-target
+endif
+
+# Larger samples of real files, where they lie beside the checkout. Tests that know of them do without otherwise.
+FIXTURES := $(abspath $(wildcard $(ROOT)/../shared/fixtures))
+ifneq ($(FIXTURES),)
+export GUARD_FIXTURES ?= $(FIXTURES)
+endif
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: ## Watch a clean upgrade and a regression that is rolled back, in virtual time
+	@$(CARGO) build -q -p guard-cli
+	@$(CARGO) run -q -p guard-cli --bin guard -- simulate --scenario clean --clusters 5
+	@$(CARGO) run -q -p guard-cli --bin guard -- simulate --scenario regression --clusters 5
+
+test: ## Run every test, doc tests included
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		$(CARGO) nextest run --workspace --no-fail-fast && $(CARGO) test -q --workspace --doc; \
+	else \
+		$(CARGO) test -q --workspace; \
+	fi
+
+lint: ## Check format, lints, docs, and licences where cargo-deny is installed
+	@$(CARGO) fmt --all --check
+	@$(CARGO) clippy -q --workspace --all-targets -- -D warnings
+	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc -q --workspace --no-deps
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check bans licenses sources; fi
+
+ci: lint test demo ## What a merge needs: lint, test, demo
+
+build: ## Compile everything, unoptimised
+	@$(CARGO) build --workspace --all-targets
+
+clean: ## Remove what was compiled
+	@$(CARGO) clean
