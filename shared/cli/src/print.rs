@@ -148,6 +148,10 @@ fn bill(report: &Report) {
         ]);
     }
     println!("{lines}");
+    let by_machines: u64 =
+        report.bill.iter().filter(|line| line.machine != "all").map(|line| line.lambda_invocations).sum();
+    let all = report.bill.iter().find(|line| line.machine == "all").map_or(0, |line| line.lambda_invocations);
+    println!("{} Lambda invocations are watch-merges, called every minute", all.saturating_sub(by_machines));
     let calls: Vec<String> = report.calls.iter().map(|(system, calls)| format!("{system} {calls}")).collect();
     println!("calls: {}", calls.join(", "));
 }

@@ -23,18 +23,33 @@ pub(crate) async fn open(client: &Client, proposal: &Proposal) -> Result<MergeRe
     request(client, proposal).await
 }
 
-/// The request an earlier call made: one that is open, or one with this very text that was merged before the answer was
-/// heard. A closed one is history: being asked again means that a new one is wanted.
+/// The request an earlier call made, told by the mark in its text: one that is open, or one that was merged before the
+/// answer was heard. A closed one is history: being asked again means that a new one is wanted. An open one without our
+/// mark is somebody else's, and two changes of one branch would be one merge.
 async fn ours(client: &Client, proposal: &Proposal) -> Result<Option<MergeRequest>, TaskError> {
     let found = merge_requests::on_branch(client, &proposal.project, &proposal.source_branch).await?;
-    Ok(found.into_iter().find(|candidate| {
-        candidate.target_branch == proposal.target_branch
-            && match candidate.state {
-                MergeRequestState::Open => true,
-                MergeRequestState::Merged => candidate.description.trim() == proposal.description.trim(),
-                MergeRequestState::Closed => false,
+    let to_our_target =
+        found.into_iter().filter(|candidate| candidate.target_branch == proposal.target_branch);
+    for candidate in to_our_target {
+        match candidate.state {
+            MergeRequestState::Open if is_marked(&candidate, proposal) => return Ok(Some(candidate)),
+            MergeRequestState::Open => {
+                return Err(TaskError::conflict(format!(
+                    "!{} from branch {} is open and is not of this run; close it or let it be merged first",
+                    candidate.iid, proposal.source_branch
+                )));
             }
-    }))
+            MergeRequestState::Merged if is_marked(&candidate, proposal) => return Ok(Some(candidate)),
+            MergeRequestState::Merged | MergeRequestState::Closed => {}
+        }
+    }
+    Ok(None)
+}
+
+/// The mark is the last line of the proposed text. People may edit the rest.
+fn is_marked(candidate: &MergeRequest, proposal: &Proposal) -> bool {
+    let mark = proposal.description.trim_end().lines().last().unwrap_or_default();
+    !mark.is_empty() && candidate.description.contains(mark)
 }
 
 /// A branch that is there already is ours when it holds exactly the proposed files.
@@ -129,33 +144,10 @@ async fn request(client: &Client, proposal: &Proposal) -> Result<MergeRequest, T
     match answered {
         Ok(told) => Ok(told.into_domain(&proposal.project)),
         Err(refused) if refused.status == StatusCode::CONFLICT => {
-            let iid = number_in(&refused.detail);
+            // Our own, slower twin opened it between our look and our act, or somebody else did: look again.
             let error = TaskError::from(refused);
-            match iid {
-                Some(iid) => merge_requests::one(client, &proposal.project, iid).await,
-                None => ours(client, proposal).await?.ok_or(error),
-            }
+            ours(client, proposal).await?.ok_or(error)
         }
         Err(refused) => Err(refused.into()),
-    }
-}
-
-/// The number in `Another open merge request already exists for this source branch: !17`.
-fn number_in(detail: &str) -> Option<u64> {
-    let (_, after) = detail.rsplit_once('!')?;
-    let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_number_of_the_other_request_is_read() {
-        let text = "Another open merge request already exists for this source branch: !17";
-        assert_eq!(number_in(text), Some(17));
-        assert_eq!(number_in("no number"), None);
-        assert_eq!(number_in("wow!"), None);
     }
 }

@@ -132,6 +132,18 @@ async fn history_on_the_same_branch_is_not_ours() {
 }
 
 #[tokio::test]
+async fn an_open_request_of_somebody_elses_is_a_conflict() {
+    let world = World::new();
+    let mut other = request(5, "opened");
+    other["description"] = json!("marker of another run");
+    world.state().requests.insert(5, other);
+    let error = world.gitlab.open(&proposal()).await.unwrap_err();
+    assert_eq!(error.name, ErrorName::Conflict);
+    assert!(error.chain().contains("!5 from branch guard/run-1 is open and is not of this run"), "{error}");
+    assert_eq!(world.count("POST", COMMITS), 0);
+}
+
+#[tokio::test]
 async fn a_proposal_without_a_change_is_rejected() {
     let world = World::new();
     let mut same = proposal();
