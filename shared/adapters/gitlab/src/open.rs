@@ -32,15 +32,16 @@ async fn ours(client: &Client, proposal: &Proposal) -> Result<Option<MergeReques
         found.into_iter().filter(|candidate| candidate.target_branch == proposal.target_branch);
     for candidate in to_our_target {
         match candidate.state {
-            MergeRequestState::Open if is_marked(&candidate, proposal) => return Ok(Some(candidate)),
+            MergeRequestState::Open | MergeRequestState::Merged if is_marked(&candidate, proposal) => {
+                return Ok(Some(candidate));
+            }
+            MergeRequestState::Merged | MergeRequestState::Closed => {}
             MergeRequestState::Open => {
                 return Err(TaskError::conflict(format!(
                     "!{} from branch {} is open and is not of this run; close it or let it be merged first",
                     candidate.iid, proposal.source_branch
                 )));
             }
-            MergeRequestState::Merged if is_marked(&candidate, proposal) => return Ok(Some(candidate)),
-            MergeRequestState::Merged | MergeRequestState::Closed => {}
         }
     }
     Ok(None)
