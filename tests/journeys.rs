@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use guard_domain::ClusterStatus as S;
-use guard_simulation::{Report, Scenario, Story};
+use guard_simulation::{Fleet, Report, Scenario, Story};
 
 const START: &str = "1.29.8";
 const TARGET: &str = "1.30.5";
@@ -154,4 +154,26 @@ async fn secrets_stay_out_of_everything_that_is_kept() {
         assert!(!kept.contains(secret.as_str()), "{secret} leaked");
     }
     assert!(!kept.contains("k8s-aws-v1."), "a cluster token leaked");
+}
+
+/// Every scenario of `guard simulate` ends as it says, in the world, the registry, Git and the locks.
+#[tokio::test(flavor = "current_thread")]
+async fn every_scenario_ends_as_it_says() {
+    for scenario in Scenario::ALL {
+        for (clusters, seed) in [(3, 1), (4, 2)] {
+            let story = Story::with_options(scenario, clusters, seed, None, None).unwrap();
+            let report = story.play().await.unwrap();
+            let name = scenario.name();
+            assert_eq!(report.surprises, Vec::<String>::new(), "{name}, seed {seed}: {:?}", report.cause);
+        }
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_fleet_goes_batch_by_batch_and_halts_behind_the_first_that_fails() {
+    for scenario in [Scenario::Clean, Scenario::Regression] {
+        let fleet = Fleet::new(7, 1, None, None).unwrap().in_batches(3).unwrap();
+        let report = Story::new(scenario, fleet).unwrap().play().await.unwrap();
+        assert_eq!(report.surprises, Vec::<String>::new(), "{}: {:?}", scenario.name(), report.cause);
+    }
 }

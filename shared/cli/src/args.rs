@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
 use guard_domain::IstioVersion;
 use guard_simulation::Scenario;
 
@@ -20,23 +21,23 @@ pub(crate) enum Command {
     ///
     /// The state machines, the tasks and the adapters are the real ones; GitLab, Datadog, AWS and the clusters are
     /// simulated. Nothing outside of this process is touched.
-    #[command(
-        after_help = "Exit codes: 0 it ended as the scenario says, 1 it did not or could not begin, 2 wrong usage.\n\n\
-        Examples:\n  guard simulate\n  guard simulate --scenario regression --clusters 12 --seed 7\n  \
-        guard simulate --flux-file istio/helmrelease.yaml --target-version 1.30.5"
-    )]
+    #[command(after_help = help())]
     Simulate(SimulateOptions),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct SimulateOptions {
     /// What happens
-    #[arg(long, value_enum, default_value_t = ScenarioName::Clean)]
-    pub(crate) scenario: ScenarioName,
+    #[arg(long, value_parser = scenarios(), default_value = "clean", value_name = "NAME", hide_possible_values = true)]
+    pub(crate) scenario: Scenario,
 
-    /// Clusters in the batch, 1 to 200
+    /// Clusters in all, 1 to 200 a batch
     #[arg(long, default_value_t = 5, value_name = "N")]
     pub(crate) clusters: usize,
+
+    /// Batches, one after the other, by the `rollout` machine
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) batches: usize,
 
     /// Decides every chance of the world; the same seed gives the same run
     #[arg(long, default_value_t = 1, value_name = "N")]
@@ -56,21 +57,23 @@ pub(crate) struct SimulateOptions {
     pub(crate) json: bool,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum ScenarioName {
-    /// Every cluster comes to the target version and stays as well as it was
-    Clean,
-    /// On some clusters the new version makes requests fail: they go back, the others stay
-    Regression,
+/// Reads a scenario by its name.
+fn scenarios() -> impl TypedValueParser<Value = Scenario> {
+    PossibleValuesParser::new(Scenario::ALL.map(Scenario::name)).try_map(|name| {
+        Scenario::ALL.into_iter().find(|scenario| scenario.name() == name).ok_or("no such scenario")
+    })
 }
 
-impl From<ScenarioName> for Scenario {
-    fn from(name: ScenarioName) -> Self {
-        match name {
-            ScenarioName::Clean => Self::Clean,
-            ScenarioName::Regression => Self::Regression,
-        }
-    }
+/// The scenarios with a sentence each, for the help.
+fn help() -> String {
+    let lines = Scenario::ALL.map(|scenario| format!("  {:<21} {}", scenario.name(), scenario.sentence()));
+    format!(
+        "Scenarios:\n{}\n\nExit codes: 0 it ended as the scenario says, 1 it did not or could not begin, 2 wrong usage.\n\n\
+        Examples:\n  guard simulate\n  guard simulate --scenario regression --clusters 12 --seed 7\n  \
+        guard simulate --clusters 75 --batches 6\n  \
+        guard simulate --flux-file istio/helmrelease.yaml --target-version 1.30.5",
+        lines.join("\n")
+    )
 }
 
 fn version(raw: &str) -> Result<IstioVersion, String> {

@@ -26,10 +26,11 @@ pub(crate) fn json(report: &Report) -> Result<(), serde_json::Error> {
 pub(crate) fn opening(scenario: Scenario, fleet: &Fleet) {
     heading(&format!("Scenario {}: {}", scenario.name(), scenario.sentence()));
     let kubernetes = fleet.world.clusters.first().map_or("?", |cluster| cluster.kubernetes_version.as_str());
+    let names: Vec<&str> = fleet.batches.iter().map(guard_domain::BatchId::as_str).collect();
     println!(
-        "batch {} of {} clusters, Istio {} -> {}, Kubernetes {kubernetes}, seed {}, virtual time from {}",
-        fleet.batch_id,
+        "{} clusters in {}, Istio {} -> {}, Kubernetes {kubernetes}, seed {}, virtual time from {}",
         fleet.rows.len(),
+        names.join(", "),
         fleet.start,
         fleet.target,
         fleet.world.seed,
@@ -42,6 +43,7 @@ pub(crate) fn report(report: &Report) {
     for request in &report.merge_requests {
         merge_request(request);
     }
+    preview(report);
     soak(report);
     audit(report);
     bill(report);
@@ -90,6 +92,21 @@ fn diff_line(line: &str) {
     }
 }
 
+/// What a dry run shows: its output holds the diff.
+fn preview(report: &Report) {
+    let output = report.output.as_ref().filter(|output| output["decision"] == "preview");
+    if let Some(diff) = output.and_then(|output| output["summary"].as_str()) {
+        heading("Preview: nothing was written");
+        for line in diff.lines().take(DIFF_LINES) {
+            diff_line(line);
+        }
+        let more = diff.lines().count().saturating_sub(DIFF_LINES);
+        if more > 0 {
+            println!("... and {more} lines more");
+        }
+    }
+}
+
 fn soak(report: &Report) {
     if report.soak.is_empty() {
         return;
@@ -110,6 +127,9 @@ fn soak(report: &Report) {
 }
 
 fn audit(report: &Report) {
+    if report.audit.is_empty() {
+        return;
+    }
     heading("Audit log");
     for entry in &report.audit {
         println!("{}  {:<18}  {}", entry.at.strftime("%Y-%m-%d %H:%M:%S"), entry.who, entry.what);
@@ -159,7 +179,7 @@ fn bill(report: &Report) {
 fn end(report: &Report) {
     let seconds = report.ended_at.duration_since(report.started_at).as_secs();
     heading(&format!(
-        "Batch after {}h{:02}m: {}",
+        "After {}h{:02}m: {}",
         seconds / 3600,
         seconds / 60 % 60,
         report.error.as_deref().unwrap_or(&report.execution_status)

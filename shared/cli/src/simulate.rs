@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use guard_simulation::{FluxFile, Scenario, Story, StoryError};
+use guard_simulation::{Fleet, FluxFile, Scenario, Story, StoryError};
 
 use crate::args::SimulateOptions;
 use crate::print;
@@ -16,6 +16,9 @@ pub(crate) enum SimulateError {
     /// The Flux file cannot be read.
     #[error("--flux-file {path}: {cause}")]
     File { path: String, cause: String },
+    /// Only two scenarios say how a rollout over several batches ends.
+    #[error("--batches: scenario {0} is told of one batch; take clean or regression for several")]
+    Batches(&'static str),
     /// The stage cannot be set.
     #[error(transparent)]
     Story(#[from] StoryError),
@@ -25,15 +28,15 @@ pub(crate) enum SimulateError {
 }
 
 pub(crate) async fn run(options: &SimulateOptions) -> Result<ExitCode, SimulateError> {
-    let scenario = Scenario::from(options.scenario);
+    let scenario = options.scenario;
     let file = options.flux_file.as_deref().map(read).transpose()?;
-    let story = Story::with_options(
-        scenario,
-        options.clusters,
-        options.seed,
-        file.as_ref(),
-        options.target_version.clone(),
-    )?;
+    if options.batches > 1 && !matches!(scenario, Scenario::Clean | Scenario::Regression) {
+        return Err(SimulateError::Batches(scenario.name()));
+    }
+    let fleet = Fleet::new(options.clusters, options.seed, file.as_ref(), options.target_version.clone())
+        .and_then(|fleet| fleet.in_batches(options.batches))
+        .map_err(StoryError::from)?;
+    let story = Story::new(scenario, fleet)?;
     if !options.json {
         print::opening(scenario, story.fleet());
     }

@@ -61,6 +61,17 @@ fn an_end_that_the_scenario_did_not_mean_is_exit_code_1() {
 }
 
 #[test]
+fn several_batches_go_one_after_the_other() {
+    let output = guard(&["simulate", "--clusters", "3", "--batches", "3"]);
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(told.contains("3 clusters in test, dev, staging"), "{told}");
+    assert!(told.contains("Merge request !3: Istio upgrade to v1.30.5 for staging"), "{told}");
+    let refused = guard(&["simulate", "--clusters", "3", "--batches", "2", "--scenario", "mr-closed"]);
+    assert_eq!(refused.status.code(), Some(1));
+}
+
+#[test]
 fn what_cannot_begin_is_an_error_and_wrong_usage_is_exit_code_2() {
     let missing = guard(&["simulate", "--flux-file", "no/such/file.yaml"]);
     assert_eq!(missing.status.code(), Some(1));

@@ -35,8 +35,8 @@ pub struct Fleet {
     pub rows: Vec<ClusterRecord>,
     /// The configuration.
     pub config: Config,
-    /// The batch of every row.
-    pub batch_id: BatchId,
+    /// The batches, in their order.
+    pub batches: Vec<BatchId>,
     /// The version that runs.
     pub start: IstioVersion,
     /// The version to go to.
@@ -90,17 +90,65 @@ impl Fleet {
             own.replace(&mut world, file);
         }
 
-        let batch_id = BatchId::parse("test").map_err(|error| FleetError(error.to_string()))?;
+        let batches = vec![batch_name(0)?];
         let rows = world
             .clusters
             .iter()
-            .map(|cluster| row(&world, cluster, &batch_id, &start))
+            .map(|cluster| row(&world, cluster, &batches[0], &start))
             .collect::<Result<_, _>>()?;
         let mut config = Config::default();
         config.aws.region.clone_from(&world.region);
         "https://gitlab.example.com".clone_into(&mut config.gitlab.url);
-        Ok(Self { world, rows, config, batch_id, start, target })
+        Ok(Self { world, rows, config, batches, start, target })
     }
+
+    /// The same clusters, in `count` batches that wait for each other.
+    pub fn in_batches(mut self, count: usize) -> Result<Self, FleetError> {
+        if !(1..=self.rows.len()).contains(&count) {
+            return Err(FleetError(format!(
+                "{count} batches of {} clusters: each needs one",
+                self.rows.len()
+            )));
+        }
+        self.batches = (0..count).map(batch_name).collect::<Result<_, _>>()?;
+        let size = self.rows.len().div_ceil(count);
+        // The last batches give up a cluster each where the clusters do not divide evenly.
+        let full = self.rows.len() - (size - 1) * count;
+        for (n, row) in self.rows.iter_mut().enumerate() {
+            let batch = if n < full * size { n / size } else { full + (n - full * size) / (size - 1) };
+            row.batch_id.clone_from(&self.batches[batch]);
+        }
+        let order = self.batches.windows(2).map(|pair| (pair[1].clone(), vec![pair[0].clone()]));
+        self.config.batch_order = order.collect();
+        Ok(self)
+    }
+
+    /// Rows of the batch that goes first.
+    pub fn first_batch(&self) -> impl Iterator<Item = &ClusterRecord> {
+        self.rows.iter().filter(|row| row.batch_id == self.batches[0])
+    }
+
+    /// The clusters that a scenario hurts: every second one of the first batch, and its only one.
+    pub fn victims(&self) -> Vec<String> {
+        let ids: Vec<String> = self.first_batch().map(|row| row.cluster_id.to_string()).collect();
+        if ids.len() == 1 { ids } else { ids.into_iter().skip(1).step_by(2).collect() }
+    }
+
+    /// Whether a cluster goes first.
+    pub fn is_in_first_batch(&self, cluster_id: &str) -> bool {
+        self.first_batch().any(|row| row.cluster_id.as_str() == cluster_id)
+    }
+}
+
+/// `test`, `dev`, `staging`, and waves of production after that.
+fn batch_name(n: usize) -> Result<BatchId, FleetError> {
+    let name = match n {
+        0 => "test".to_owned(),
+        1 => "dev".to_owned(),
+        2 => "staging".to_owned(),
+        n => format!("prod-wave-{}", n - 2),
+    };
+    BatchId::parse(&name).map_err(|error| FleetError(error.to_string()))
 }
 
 fn parse(version: &str) -> Result<IstioVersion, FleetError> {
@@ -281,6 +329,19 @@ mod tests {
     fn the_default_target_keeps_away_from_another_chart_host() {
         let fleet = Fleet::new(1, 1, Some(&file("1.30.4", "ztunnel")), None).unwrap();
         assert_eq!(fleet.target.to_string(), "1.30.5");
+    }
+
+    #[test]
+    fn batches_share_the_clusters_evenly_and_wait_for_each_other() {
+        for (clusters, count) in [(75, 6), (4, 4), (7, 3), (5, 1), (6, 3)] {
+            let fleet = Fleet::new(clusters, 1, None, None).unwrap().in_batches(count).unwrap();
+            let size = |batch: &BatchId| fleet.rows.iter().filter(|row| row.batch_id == *batch).count();
+            let sizes: Vec<usize> = fleet.batches.iter().map(size).collect();
+            assert_eq!(sizes.iter().sum::<usize>(), clusters);
+            assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1, "{sizes:?}");
+            assert_eq!(fleet.config.batch_order.len(), count - 1);
+        }
+        assert!(Fleet::new(2, 1, None, None).unwrap().in_batches(3).is_err());
     }
 
     #[test]

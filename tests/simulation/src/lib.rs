@@ -3,12 +3,14 @@
 //!
 //! Start reading at [`House`]; [`Story`] is a scripted run with a report.
 
+mod expectation;
 mod fleet;
 mod functions;
 mod house;
 mod machines;
 mod ports;
 mod report;
+mod scenario;
 mod story;
 mod transport;
 
@@ -17,4 +19,5 @@ pub use functions::FUNCTIONS;
 pub use house::House;
 pub use machines::{MACHINES, MachineError, lint_rules, machine, machines};
 pub use report::{BillLine, ClusterLine, FileLine, MergeRequestLine, Report, SoakLine};
-pub use story::{Scenario, Story, StoryError};
+pub use scenario::Scenario;
+pub use story::{Story, StoryError};

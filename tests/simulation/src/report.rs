@@ -37,6 +37,8 @@ pub struct Report {
     pub error: Option<String>,
     /// Its cause, if it failed.
     pub cause: Option<String>,
+    /// Its output, if it succeeded; a dry run's holds the diff.
+    pub output: Option<serde_json::Value>,
     /// One line a cluster.
     pub clusters: Vec<ClusterLine>,
     /// Every merge request, oldest first.
@@ -138,14 +140,13 @@ impl Report {
     /// Reads everything once the run is over.
     pub(crate) async fn read(house: &House, fleet: &Fleet, scenario: &str, arn: &str) -> Self {
         let execution = house.service.describe_execution(arn);
-        let run_id = execution.as_ref().and_then(|execution| RunId::parse(&execution.name).ok());
-        // The memory's reads cannot fail.
-        let (audit, soak) = match &run_id {
-            Some(run_id) => {
-                (house.store.audit_log(run_id).await.unwrap_or_default(), soak(house, run_id).await)
-            }
-            None => (Vec::new(), Vec::new()),
-        };
+        let (mut audit, mut looks) = (Vec::new(), Vec::new());
+        for run_id in house.store.runs().iter().filter_map(|name| RunId::parse(name).ok()) {
+            // The memory's reads cannot fail.
+            audit.extend(house.store.audit_log(&run_id).await.unwrap_or_default());
+            looks.extend(soak(house, &run_id).await);
+        }
+        audit.sort_by_key(|line| line.at);
         Self {
             scenario: scenario.to_owned(),
             seed: fleet.world.seed,
@@ -159,10 +160,11 @@ impl Report {
                 .map_or("?", |execution| execution.status.as_str())
                 .to_owned(),
             error: execution.as_ref().and_then(|execution| execution.error.clone()),
-            cause: execution.and_then(|execution| execution.cause),
+            cause: execution.as_ref().and_then(|execution| execution.cause.clone()),
+            output: execution.and_then(|execution| execution.output),
             clusters: clusters(house),
             merge_requests: merge_requests(house),
-            soak,
+            soak: looks,
             audit,
             bill: bill(house),
             calls: calls(house),
