@@ -360,3 +360,42 @@ async fn a_file_that_another_batch_reads_too_is_not_edited() {
     assert!(ended.cause.contains("FILE_SHARED") && ended.cause.contains("test-euw1-4"), "{}", ended.cause);
     assert_eq!(ended.requests(), Vec::<String>::new());
 }
+
+/// Somebody else takes a cluster back through Git while it soaks: the soak is fine, the post-check is not, and a rollback
+/// request would change nothing. A person must look.
+#[tokio::test(flavor = "current_thread")]
+async fn a_version_that_changed_behind_its_back_is_never_healthy() {
+    let fleet = fleet();
+    let house = House::new(&fleet).unwrap();
+    let (world, old) = (house.world.clone(), fleet.world.files.clone());
+    house.observe(move |transition| {
+        if transition.state.as_deref() == Some("Soak") {
+            for name in ["base", "istiod", "gateway"] {
+                let path = format!("clusters/test-euw1-2/istio/{name}.yaml");
+                world.push("main", &path, Some(&old[&path]), "back by hand");
+            }
+        }
+    });
+    let arn = house
+        .run_one("batch-upgrade", "run-1", json!({"batch_id": "test", "target_version": "1.30.5"}))
+        .await
+        .unwrap();
+    let ended = house.service.describe_execution(&arn).unwrap();
+    assert_eq!(ended.error.as_deref(), Some("RollbackFailed"), "{:?}", ended.cause);
+    assert!(ended.cause.unwrap().contains("test-euw1-2"));
+    let statuses: Vec<S> = house.store.clusters().iter().map(|row| row.status).collect();
+    assert_eq!(statuses, [S::PostCheckRunning, S::RollbackRequired, S::PostCheckRunning]);
+    assert_eq!(house.world.merge_requests().len(), 1);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn two_hundred_clusters_fit_one_batch_and_one_more_is_refused() {
+    let mut fleet = Fleet::new(200, 1, None, None).unwrap();
+    let mut extra = fleet.rows[0].clone();
+    extra.cluster_id = guard_domain::ClusterId::parse("one-too-many").unwrap();
+    fleet.rows.push(extra);
+    let ended = upgrade(&fleet, |_| {}).await;
+    assert_eq!(ended.ending, "Rejected");
+    assert!(ended.cause.contains("has 201 clusters, at most 200 fit one batch"), "{}", ended.cause);
+    assert!(ended.is_unlocked());
+}
