@@ -346,7 +346,8 @@ mod tests {
             head in "(# [ -~é✓]{0,30}\n){0,3}",
             quote in prop_oneof![Just(""), Just("\""), Just("'")],
             tail in "( {1,3}# [ -~]{0,20})?",
-            values in "[a-z]{1,8}",
+            // Never `tag`, which pins an image and is refused.
+            values in "x[a-z]{1,8}",
         ) {
             let text = format!("{head}apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata:\n  name: x\nspec:\n  chart:\n    spec:\n      chart: istiod\n      version: {quote}1.29.3{quote}{tail}\n  values:\n    {values}: 1.29.3\n");
             let edited = edit(&file(&text), &v("1.29.3"), &v("1.30.12")).unwrap();
