@@ -2,55 +2,12 @@
 //! merge request and no second restart. The graph writes the list.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its case should stop there")]
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use async_trait::async_trait;
-use guard_asl::{FunctionError, Invocation, Reply, Resource, StateKind, TaskRunner};
 use guard_domain::ClusterStatus as S;
-use guard_simulation::{Fleet, House, machines};
+use guard_simulation::{Fleet, House};
 use guard_tasks::ErrorName;
+use guard_tests::fails_once::{FailsOnce, places};
 use guard_world::Regression;
 use serde_json::json;
-
-/// Fails the first invocation from one state of one machine.
-struct FailsOnce {
-    functions: Box<dyn TaskRunner>,
-    machine: String,
-    state: String,
-    error: ErrorName,
-    has_failed: AtomicBool,
-}
-
-#[async_trait]
-impl TaskRunner for FailsOnce {
-    async fn invoke(&self, invocation: Invocation) -> Reply {
-        let machine =
-            invocation.execution_arn.as_deref().and_then(|arn| arn.rsplit(':').nth(1)).unwrap_or_default();
-        let is_victim = machine == self.machine && invocation.state.as_deref() == Some(self.state.as_str());
-        if is_victim && !self.has_failed.swap(true, Ordering::Relaxed) {
-            let error =
-                FunctionError { error_type: self.error.as_str().into(), error_message: "injected".into() };
-            return Reply { outcome: Err(error), took: std::time::Duration::from_millis(50) };
-        }
-        self.functions.invoke(invocation).await
-    }
-}
-
-/// Machine and state of every function call.
-fn places() -> Vec<(String, String)> {
-    let mut all = Vec::new();
-    for machine in machines().unwrap().into_iter().filter(|machine| machine.name != "rollout") {
-        for state in machine.states() {
-            if let StateKind::Task(task) = &state.kind
-                && matches!(task.resource, Resource::Invoke | Resource::InvokeWithToken)
-            {
-                all.push((machine.name.clone(), state.name.clone()));
-            }
-        }
-    }
-    assert!(all.len() > 20, "the machines have more calls than {}", all.len());
-    all
-}
 
 /// What the world and the registry look like afterwards.
 #[derive(Debug, PartialEq)]
@@ -67,13 +24,7 @@ async fn play(regresses: bool, place: Option<(&str, &str)>, error: ErrorName) ->
     let fleet = Fleet::new(if regresses { 2 } else { 1 }, 1, None, None).unwrap();
     let house = House::wrapped(&fleet, |functions| match place {
         None => functions,
-        Some((machine, state)) => Box::new(FailsOnce {
-            functions,
-            machine: machine.into(),
-            state: state.into(),
-            error,
-            has_failed: AtomicBool::new(false),
-        }),
+        Some((machine, state)) => Box::new(FailsOnce::new(functions, &[(machine, state)], error)),
     })
     .unwrap();
     if regresses {
@@ -120,7 +71,7 @@ fn assert_told(effects: &Effects, what: &str) {
 async fn every_state_fails_once(regresses: bool, error: ErrorName) {
     let whole = play(regresses, None, error).await;
     let is_retried = matches!(error, ErrorName::Transient | ErrorName::Throttled | ErrorName::Conflict);
-    for (machine, state) in places() {
+    for (machine, state) in places().unwrap().into_iter().filter(|(machine, _)| machine != "rollout") {
         let effects = play(regresses, Some((&machine, &state)), error).await;
         let what = format!("{machine}, {state}: {error}");
         if is_retried {

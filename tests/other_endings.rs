@@ -126,7 +126,7 @@ async fn merged_while_it_expires_goes_on() {
     let start = fleet.world.start;
     let ended = upgrade(&fleet, |house| {
         let at = |minutes| start + SignedDuration::from_mins(minutes);
-        house.world.outage(System::GitLab, at(55), at(70), 503);
+        house.world.outage(System::GitLab, at(55), at(90), 503);
     })
     .await;
     assert_eq!(
@@ -386,6 +386,31 @@ async fn a_version_that_changed_behind_its_back_is_never_healthy() {
     let statuses: Vec<S> = house.store.clusters().iter().map(|row| row.status).collect();
     assert_eq!(statuses, [S::PostCheckRunning, S::RollbackRequired, S::PostCheckRunning]);
     assert_eq!(house.world.merge_requests().len(), 1);
+}
+
+/// The person changes the branch before merging it: what lands is not what was proposed.
+#[tokio::test(flavor = "current_thread")]
+async fn a_request_that_was_edited_before_its_merge_stops_the_run() {
+    let fleet = fleet();
+    let house = House::new(&fleet).unwrap();
+    let (world, old) = (house.world.clone(), fleet.world.files.clone());
+    house.observe(move |transition| {
+        if transition.state.as_deref() == Some("AwaitUpgradeMerge") {
+            let path = "clusters/test-euw1-1/istio/istiod.yaml";
+            let edited = old[path].replace("1.29.8", "1.30.4");
+            world.push("feature/istio-1.30.5-test", path, Some(&edited), "rather this one");
+        }
+    });
+    let arn = house
+        .run_one("batch-upgrade", "run-1", json!({"batch_id": "test", "target_version": "1.30.5"}))
+        .await
+        .unwrap();
+    let ended = house.service.describe_execution(&arn).unwrap();
+    assert_eq!(ended.error.as_deref(), Some("Halted"));
+    assert!(ended.cause.unwrap().contains("not what GUARD proposed"));
+    let statuses: Vec<S> = house.store.clusters().iter().map(|row| row.status).collect();
+    assert_eq!(statuses, [S::Upgrading; 3], "the change is under way");
+    assert_eq!(house.store.held_locks().len(), 4);
 }
 
 #[tokio::test(flavor = "current_thread")]

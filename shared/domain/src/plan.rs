@@ -87,7 +87,8 @@ impl Plan {
         let minutes = |m: u32| u64::from(m) * 60;
         Pace {
             max_parallel_clusters: self.config.execution.max_parallel_clusters,
-            merge_seconds: u64::from(policy.merge_timeout_hours) * 3600,
+            // The watcher says `expired` in time; the state's own time-out is for a watcher that cannot.
+            merge_seconds: u64::from(policy.merge_timeout_hours) * 3600 + 900,
             // At most 250 turns of the loop, whatever the soak: rule 8 of the house.
             look_seconds: minutes(policy.soak_look_minutes).max(
                 (minutes(self.config.validation.soak_period_minutes + policy.soak_data_grace_minutes))
@@ -107,7 +108,7 @@ impl Plan {
 pub struct Pace {
     /// Clusters worked on at the same time.
     pub max_parallel_clusters: u32,
-    /// How long a merge request waits for a person.
+    /// After how long the state that waits for a person gives up by itself.
     pub merge_seconds: u64,
     /// Between two looks at the soak.
     pub look_seconds: u64,

@@ -159,7 +159,7 @@ impl Scenario {
         match self {
             Self::PreCheckFails => world.fire_monitor(first, "mesh: 5xx"),
             // Before the person merges, and past the request's end.
-            Self::MergedWhileClosing => world.outage(System::GitLab, at(55), at(70), 503),
+            Self::MergedWhileClosing => world.outage(System::GitLab, at(55), at(90), 503),
             Self::RolloutStuck => world.stall_istiod(first, true),
             Self::RestartStuck => world.stall_workload(first, "data", "ledger"),
             // From the soak on, for ever.

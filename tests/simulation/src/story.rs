@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use guard_asl::{ApiError, Transition};
+use guard_asl::{ApiError, TaskRunner, Transition};
 use serde_json::{Value, json};
 
 use crate::expectation;
@@ -35,9 +35,18 @@ pub enum StoryError {
 
 impl Story {
     /// Sets the stage.
-    pub fn new(scenario: Scenario, mut fleet: Fleet) -> Result<Self, StoryError> {
+    pub fn new(scenario: Scenario, fleet: Fleet) -> Result<Self, StoryError> {
+        Self::wrapped(scenario, fleet, |functions| functions)
+    }
+
+    /// The same, with every invocation of a function going through what `wrap` makes of the functions.
+    pub fn wrapped(
+        scenario: Scenario,
+        mut fleet: Fleet,
+        wrap: impl FnOnce(Box<dyn TaskRunner>) -> Box<dyn TaskRunner>,
+    ) -> Result<Self, StoryError> {
         scenario.set(&mut fleet);
-        let house = House::new(&fleet)?;
+        let house = House::wrapped(&fleet, wrap)?;
         scenario.bend(&fleet, &house.world);
         let story = Self { scenario, fleet: Arc::new(fleet), house };
         story.observe(|_| {});

@@ -1,0 +1,243 @@
+//! Every edge of every machine is taken by some story or some fault: a Choice branch or a Catch that nothing takes is
+//! either dead or untested, and this names it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its case should stop there")]
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use guard_asl::{Edge, TaskRunner, Transition, TransitionKind};
+use guard_simulation::{Fleet, House, Scenario, Story, machines};
+use guard_tasks::ErrorName;
+use guard_tests::fails_once::{FailsOnce, places};
+use guard_world::{Answer, System};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+/// Edges taken so far, in words.
+#[derive(Clone, Default)]
+struct Taken(Arc<Mutex<BTreeSet<String>>>);
+
+fn words(machine: &str, edge: &Edge) -> String {
+    format!("{machine}: {} -> {} ({:?})", edge.from, edge.to, edge.kind)
+}
+
+impl Taken {
+    fn saw(&self, transition: &guard_asl::Transition) {
+        if let TransitionKind::Exited(Some(edge)) = &transition.kind {
+            self.0.lock().unwrap().insert(words(&transition.machine, edge));
+        }
+    }
+
+    fn watch(&self, house: &House) {
+        let taken = self.clone();
+        house.observe(move |transition| taken.saw(transition));
+    }
+
+    /// Plays a scenario, with some states failing once.
+    async fn story(&self, scenario: Scenario, clusters: usize, batches: usize, places: &[(&str, &str)]) {
+        let fleet = Fleet::new(clusters, 1, None, None).unwrap().in_batches(batches).unwrap();
+        let wrap = |functions| {
+            Box::new(FailsOnce::new(functions, places, ErrorName::Internal)) as Box<dyn TaskRunner>
+        };
+        let story = Story::wrapped(scenario, fleet, wrap).unwrap();
+        let taken = self.clone();
+        story.observe(move |transition| taken.saw(transition));
+        story.play().await.unwrap();
+    }
+
+    /// Runs `batch-rollback` by hand on a healthy batch, with some states failing once.
+    async fn by_hand(&self, places: &[(&str, &str)]) {
+        let fleet = Fleet::new(1, 1, None, None).unwrap();
+        let wrap = |functions| {
+            Box::new(FailsOnce::new(functions, places, ErrorName::Internal)) as Box<dyn TaskRunner>
+        };
+        let house = House::wrapped(&fleet, wrap).unwrap();
+        house.run_one("batch-upgrade", "up", upgrade()).await.unwrap();
+        self.watch(&house);
+        house.run_one("batch-rollback", "run-1", back()).await.unwrap();
+    }
+
+    /// Plays a scenario over one cluster, and does something whenever a state is entered.
+    async fn interfered(
+        &self,
+        scenario: Scenario,
+        change: impl FnOnce(&mut Fleet),
+        act: impl Fn(&Fleet, &House, &Transition) + Send + Sync + 'static,
+    ) {
+        let mut fleet = Fleet::new(1, 1, None, None).unwrap();
+        change(&mut fleet);
+        let story = Arc::new(Story::new(scenario, fleet).unwrap());
+        let (taken, inner) = (self.clone(), Arc::downgrade(&story));
+        story.observe(move |transition| {
+            taken.saw(transition);
+            if let (TransitionKind::Entered, Some(story)) = (&transition.kind, inner.upgrade()) {
+                act(story.fleet(), story.house(), transition);
+            }
+        });
+        story.play().await.unwrap();
+    }
+
+    async fn input(&self, machine: &str, input: Value) {
+        let house = House::new(&Fleet::new(1, 1, None, None).unwrap()).unwrap();
+        self.watch(&house);
+        house.run_one(machine, "run-1", input).await.unwrap();
+    }
+}
+
+fn upgrade() -> Value {
+    json!({"batch_id": "test", "target_version": "1.30.5"})
+}
+
+fn back() -> Value {
+    json!({"batch_id": "test", "reason": "by hand"})
+}
+
+/// Edges that no run takes, each with its reason.
+const OUT_OF_REACH: [&str; 6] = [
+    // The iterations of these Maps catch everything themselves; what is left for the Map is what only AWS could raise.
+    "batch-upgrade: PreCheckClusters -> HaltOnError (Catch(0))",
+    "batch-upgrade: ConvergeClusters -> StopOnError (Catch(0))",
+    "batch-upgrade: PostCheckClusters -> StopOnError (Catch(0))",
+    "batch-rollback: ConvergeBack -> FailOnError (Catch(0))",
+    "batch-rollback: VerifyClusters -> FailOnError (Catch(0))",
+    // restart-proxies never answers `unknown` today. A Choice needs a Default, and it must not be a failure.
+    "cluster-converge: AreProxiesBack -> ProxiesUnknown (Default)",
+];
+
+/// Somebody pushes the cluster's files with another version.
+fn push(fleet: &Fleet, house: &House, branch: &str, version: &str) {
+    for name in ["base", "gateway", "istiod"] {
+        let path = format!("clusters/test-euw1-1/istio/{name}.yaml");
+        let text = fleet.world.files[&path].replace("1.29.8", version);
+        house.world.push(branch, &path, Some(&text), "by hand");
+    }
+}
+
+fn is_at(transition: &Transition, state: &str) -> bool {
+    transition.state.as_deref() == Some(state)
+}
+
+/// Stops an execution when it enters this state.
+fn stop_at(state: &'static str) -> impl Fn(&Fleet, &House, &Transition) + Send + Sync + 'static {
+    move |_, house, transition| {
+        if is_at(transition, state) {
+            house.service.stop_execution(&transition.execution_arn, "Stopped", "by a person").unwrap();
+        }
+    }
+}
+
+async fn scenarios(taken: &Taken) {
+    for scenario in Scenario::ALL {
+        taken.story(scenario, 2, 1, &[]).await;
+    }
+    for scenario in [Scenario::Clean, Scenario::Regression] {
+        taken.story(scenario, 2, 2, &[]).await;
+    }
+}
+
+async fn faults(taken: &Taken) {
+    for (machine, state) in places().unwrap() {
+        let place = [(machine.as_str(), state.as_str())];
+        taken.story(Scenario::Clean, 1, 1, &place).await;
+        taken.story(Scenario::Regression, 1, 1, &place).await;
+        if machine == "batch-rollback" {
+            taken.by_hand(&place).await;
+        }
+    }
+    for (scenario, state) in [
+        (Scenario::MrClosed, "SettleClosed"),
+        (Scenario::MrExpired, "SettleExpired"),
+        (Scenario::PreCheckFails, "SettleGateFailed"),
+        (Scenario::RollbackUnmerged, "SettleRollbackFailed"),
+        (Scenario::FluxSuspended, "SettleStopped"),
+        (Scenario::DryRun, "PreviewChange"),
+    ] {
+        taken.story(scenario, 1, 1, &[("batch-upgrade", state)]).await;
+    }
+    taken
+        .story(
+            Scenario::Clean,
+            1,
+            1,
+            &[("batch-upgrade", "DecidePreCheck"), ("batch-upgrade", "SettleHalted")],
+        )
+        .await;
+    taken
+        .by_hand(&[
+            ("batch-rollback", "OpenRollbackMergeRequest"),
+            ("batch-rollback", "SettleRollbackFailed"),
+        ])
+        .await;
+    taken.story(Scenario::Clean, 2, 2, &[("rollout", "NextBatch")]).await;
+}
+
+async fn interference(taken: &Taken) {
+    let unchanged = |_: &mut Fleet| {};
+    // A version that differs when the files are read again; what was merged is another one than was proposed.
+    for scenario in [Scenario::Clean, Scenario::DryRun] {
+        let drift = |fleet: &Fleet, house: &House, transition: &Transition| {
+            if is_at(transition, "DecidePreCheck") {
+                push(fleet, house, "main", "1.29.7");
+            }
+        };
+        taken.interfered(scenario, unchanged, drift).await;
+    }
+    let edit = |fleet: &Fleet, house: &House, transition: &Transition| {
+        if is_at(transition, "AwaitUpgradeMerge") {
+            push(fleet, house, "feature/istio-1.30.5-test", "1.30.4");
+        }
+    };
+    taken.interfered(Scenario::Clean, unchanged, edit).await;
+    // A version that goes back during the soak.
+    let back = |fleet: &Fleet, house: &House, transition: &Transition| {
+        if is_at(transition, "Soak") {
+            push(fleet, house, "main", "1.29.8");
+        }
+    };
+    taken.interfered(Scenario::Clean, unchanged, back).await;
+    // GitLab out of reach when nobody merges the way back: the state's own time-out ends the waiting.
+    let out = |fleet: &mut Fleet| fleet.world.person.rollback = Answer::Ignore;
+    let outage = |_: &Fleet, house: &House, transition: &Transition| {
+        if is_at(transition, "AwaitRollbackMerge") {
+            house.world.outage(
+                System::GitLab,
+                house.service.now() + SignedDuration::from_mins(1),
+                Timestamp::MAX,
+                503,
+            );
+        }
+    };
+    taken.interfered(Scenario::Regression, out, outage).await;
+    // Children that a person stops.
+    taken.interfered(Scenario::Clean, unchanged, stop_at("WatchRollout")).await;
+    taken.interfered(Scenario::Regression, unchanged, stop_at("OpenRollbackMergeRequest")).await;
+    let stop_back = |_: &Fleet, house: &House, transition: &Transition| {
+        if is_at(transition, "WatchRollout") && transition.execution.contains("-rollback-") {
+            house.service.stop_execution(&transition.execution_arn, "Stopped", "by a person").unwrap();
+        }
+    };
+    taken.interfered(Scenario::Regression, unchanged, stop_back).await;
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn every_edge_is_taken() {
+    let taken = Taken::default();
+    scenarios(&taken).await;
+    faults(&taken).await;
+    interference(&taken).await;
+    for machine in ["batch-upgrade", "batch-rollback", "rollout"] {
+        taken.input(machine, json!({})).await;
+    }
+    taken.input("batch-upgrade", json!({"batch_id": "test", "target_version": "1.29.8"})).await;
+    taken.input("batch-rollback", back()).await;
+
+    let known: BTreeSet<String> = machines()
+        .unwrap()
+        .iter()
+        .flat_map(|machine| machine.edges().iter().map(|edge| words(&machine.name, edge)).collect::<Vec<_>>())
+        .collect();
+    let taken = taken.0.lock().unwrap();
+    let left: Vec<&String> =
+        known.difference(&taken).filter(|edge| !OUT_OF_REACH.contains(&edge.as_str())).collect();
+    assert!(left.is_empty(), "{} of {} edges are taken by nothing:\n{left:#?}", left.len(), known.len());
+}
