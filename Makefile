@@ -21,10 +21,11 @@ endif
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
+# Built as a part of the whole workspace: with the same features as in the tests, nothing is compiled twice.
 demo: ## Watch a clean upgrade and a regression that is rolled back, in virtual time
-	@$(CARGO) build -q -p guard-cli
-	@$(CARGO) run -q -p guard-cli --bin guard -- simulate --scenario clean --clusters 5
-	@$(CARGO) run -q -p guard-cli --bin guard -- simulate --scenario regression --clusters 5
+	@$(CARGO) build -q --workspace --bin guard
+	@$${CARGO_TARGET_DIR:-$(ROOT)/target}/debug/guard simulate --scenario clean --clusters 5
+	@$${CARGO_TARGET_DIR:-$(ROOT)/target}/debug/guard simulate --scenario regression --clusters 5
 
 test: ## Run every test, doc tests included
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
