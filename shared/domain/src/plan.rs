@@ -1,7 +1,6 @@
 //! What a run is going to do, frozen when it starts.
 
 use jiff::{SignedDuration, Timestamp};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -105,7 +104,7 @@ impl Plan {
 }
 
 /// How fast the machines look, in seconds; they route on these numbers and compute nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pace {
     /// Clusters worked on at the same time.
     pub max_parallel_clusters: u32,

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use guard_domain::Direction;
 use jiff::SignedDuration;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Ledger, MergeRequestEntry, RunRef};
@@ -34,7 +33,7 @@ pub struct AwaitMerge {
 }
 
 /// Payload.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// The run.
@@ -46,7 +45,7 @@ pub struct Input {
 }
 
 /// Answer; the state's result is what the token is answered with.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 pub struct Output {
     /// True when the request had ended already.
     pub answered: bool,

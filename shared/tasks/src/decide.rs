@@ -6,7 +6,6 @@
 use guard_domain::{
     ClusterId, ClusterStatus, Direction, NextStep, Phase, Plan, Progress, Verdict, child_name,
 };
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Ledger, RollbackEntry, RunRef, SoakEntry, Ticket};
@@ -21,7 +20,7 @@ pub struct Decide {
 }
 
 /// Which gate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
     /// After the pre-checks.
@@ -39,7 +38,7 @@ pub enum Gate {
 }
 
 /// One verdict of the Map before.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GateResult {
     /// The cluster.
@@ -49,7 +48,7 @@ pub struct GateResult {
 }
 
 /// Payload.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// The run.
@@ -61,7 +60,7 @@ pub struct Input {
 }
 
 /// The word a Choice state routes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// Pre-check: open the merge request.
@@ -89,7 +88,7 @@ pub enum Decision {
 }
 
 /// Answer.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 pub struct Output {
     /// The word.
     pub decision: Decision,

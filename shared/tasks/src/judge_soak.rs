@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use guard_domain::{ClusterRecord, Phase, Verdict, soak};
 use jiff::SignedDuration;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::decide::{Decision, Output, next_step};
@@ -25,7 +24,7 @@ pub struct JudgeSoak {
 }
 
 /// Payload.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// The run.

@@ -8,7 +8,6 @@ use guard_domain::{
     manifest::Change,
 };
 use jiff::Timestamp;
-use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,7 +18,7 @@ use crate::{
 };
 
 /// What the payload carries of a run: ids only, the details live in the run record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunRef {
     /// The run: name of the execution that people started.
@@ -42,7 +41,7 @@ impl RunRef {
 }
 
 /// One cluster in the payload, under 200 bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ticket {
     /// The cluster.
@@ -98,7 +97,7 @@ pub struct RollbackEntry {
 }
 
 /// The answer to a task token that waits for a merge request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergeAnswer {
     /// How the waiting ended.
     pub state: MergeEnd,
@@ -107,7 +106,7 @@ pub struct MergeAnswer {
 }
 
 /// How waiting for a merge request ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MergeEnd {
     /// Landed as proposed.

@@ -11,7 +11,6 @@ use guard_domain::{
     ClusterId, ClusterStatus, Direction, FileContent, Finding, IstioVersion, Plan, PlannedCluster, Proposal,
     Severity, text,
 };
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::judge_soak::LookEntry;
@@ -39,7 +38,7 @@ pub struct OpenMergeRequest {
 }
 
 /// Payload.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// The run.
@@ -49,7 +48,7 @@ pub struct Input {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// It is open.
@@ -61,7 +60,7 @@ pub enum Decision {
 }
 
 /// Answer.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 pub struct Output {
     /// What came of it.
     pub decision: Decision,

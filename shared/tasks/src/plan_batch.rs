@@ -13,7 +13,6 @@ use guard_domain::{
     Phase, Plan, Progress, RunId, Verdict, child_name, in_order, pre_check, text, upgrade_path,
 };
 use jiff::Timestamp;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -32,7 +31,7 @@ pub struct PlanBatch {
 }
 
 /// Which machine asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Machine {
     /// `batch-upgrade`.
@@ -42,7 +41,7 @@ pub enum Machine {
 }
 
 /// Payload.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// Which machine asks.
@@ -88,7 +87,7 @@ struct NestedInput {
 }
 
 /// What the machine does next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// Go on.
@@ -100,7 +99,7 @@ pub enum Decision {
 }
 
 /// Answer.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 pub struct Output {
     /// What the machine does next.
     pub decision: Decision,

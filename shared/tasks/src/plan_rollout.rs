@@ -4,7 +4,6 @@
 //! from the registry and from the run records of its children. Changes nothing, so it is safe to run at any time.
 
 use guard_domain::{BatchId, ClusterStatus, Direction, IstioVersion, RunId, child_name, in_order};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -19,7 +18,7 @@ pub struct PlanRollout {
 }
 
 /// Payload.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// The execution's input.
@@ -40,7 +39,7 @@ struct RolloutInput {
 }
 
 /// What the machine does next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// Start this batch.
@@ -52,7 +51,7 @@ pub enum Decision {
 }
 
 /// Answer.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 pub struct Output {
     /// What the machine does next.
     pub decision: Decision,

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use guard_domain::{ClusterId, ClusterStatus, Direction, Verdict, post_check};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Ledger, RunRef};
@@ -22,7 +21,7 @@ pub struct PostCheck {
 }
 
 /// Payload.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// The run.
@@ -34,7 +33,7 @@ pub struct Input {
 }
 
 /// Answer.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 pub struct Output {
     /// The cluster.
     pub cluster_id: ClusterId,

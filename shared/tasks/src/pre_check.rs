@@ -9,7 +9,6 @@ use guard_domain::compatibility::Compatibility;
 use guard_domain::pre_check::PreCheck as Check;
 use guard_domain::{ClusterId, ClusterStatus, Direction, Finding, TrafficWindow, Verdict, manifest};
 use jiff::Timestamp;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Ledger, RunRef};
@@ -35,7 +34,7 @@ pub struct PreCheck {
 }
 
 /// Payload.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// The run.
@@ -45,7 +44,7 @@ pub struct Input {
 }
 
 /// Answer, small: the findings are in the run record.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 pub struct Output {
     /// The cluster.
     pub cluster_id: ClusterId,

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use guard_domain::{ClusterId, Direction, Finding, Verdict, restart};
 use jiff::{SignedDuration, Timestamp};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Ledger, RunRef};
@@ -28,7 +27,7 @@ pub struct RestartProxies {
 }
 
 /// Payload.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// The run.
@@ -42,7 +41,7 @@ pub struct Input {
 }
 
 /// Answer.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 pub struct Output {
     /// How it stands.
     pub verdict: Watch,

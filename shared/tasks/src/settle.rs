@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use guard_domain::{ClusterStatus, Phase, Plan};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Ledger, MergeAnswer, MergeEnd, MergeRequestEntry, OutcomeEntry, RunRef};
@@ -28,7 +27,7 @@ pub struct Settle {
 }
 
 /// How the run ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Every cluster is healthy at the target.
@@ -74,7 +73,7 @@ impl Outcome {
 }
 
 /// Payload.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// The run.
@@ -86,7 +85,7 @@ pub struct Input {
 }
 
 /// Answer.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 pub struct Output {
     /// How the run ends, for a Choice state.
     pub outcome: Outcome,

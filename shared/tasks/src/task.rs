@@ -3,12 +3,11 @@
 use std::future::Future;
 
 use async_trait::async_trait;
-use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{Contract, TaskError};
+use crate::TaskError;
 
 /// One use case. It may run twice and may die at any point: it looks first, then acts, keyed by names derived from the
 /// run.
@@ -16,9 +15,9 @@ pub trait Task: Send + Sync + 'static {
     /// Kebab-case; equals the function's folder, its binary and its IAM role's suffix.
     const NAME: &'static str;
     /// Payload of the Lambda.
-    type Input: DeserializeOwned + JsonSchema + Send;
+    type Input: DeserializeOwned + Send;
     /// Its answer.
-    type Output: Serialize + JsonSchema + Send;
+    type Output: Serialize + Send;
 
     /// Fetches, decides, reports. An `Err` means "no answer"; a "no" is an output.
     fn run(&self, input: Self::Input) -> impl Future<Output = Result<Self::Output, TaskError>> + Send;
@@ -30,12 +29,6 @@ pub trait JsonTask: Send + Sync {
     /// See [`Task::NAME`].
     fn name(&self) -> &'static str;
 
-    /// JSON Schema of the payloads that decode.
-    fn input_schema(&self) -> Value;
-
-    /// JSON Schema of the answers.
-    fn output_schema(&self) -> Value;
-
     /// Decodes, runs, encodes. A payload that does not decode is `Rejected` with the field's path.
     async fn invoke(&self, payload: Value) -> Result<Value, TaskError>;
 }
@@ -44,14 +37,6 @@ pub trait JsonTask: Send + Sync {
 impl<T: Task> JsonTask for T {
     fn name(&self) -> &'static str {
         T::NAME
-    }
-
-    fn input_schema(&self) -> Value {
-        Contract::of::<T>().input
-    }
-
-    fn output_schema(&self) -> Value {
-        Contract::of::<T>().output
     }
 
     async fn invoke(&self, payload: Value) -> Result<Value, TaskError> {

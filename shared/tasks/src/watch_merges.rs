@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use guard_domain::{Direction, RunId};
 use jiff::Timestamp;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{MergeAnswer, MergeEnd, MergeRequestEntry, RollbackEntry};
@@ -37,11 +36,11 @@ pub struct WatchMerges {
 }
 
 /// Payload: none. EventBridge may send its own document, which is not looked at.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
 pub struct Input {}
 
 /// Answer.
-#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Output {
     /// Requests looked at.
     pub watched: usize,

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use guard_domain::rollout::{Arrival, arrival};
 use guard_domain::{ClusterId, ClusterStatus, Direction, Finding, Verdict};
 use jiff::{SignedDuration, Timestamp};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Ledger, RunRef};
@@ -27,7 +26,7 @@ pub struct WatchRollout {
 }
 
 /// Payload.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// The run.
@@ -43,7 +42,7 @@ pub struct Input {
 }
 
 /// A poll's answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Watch {
     /// Look again later.
@@ -67,7 +66,7 @@ impl From<Verdict> for Watch {
 }
 
 /// Answer.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 pub struct Output {
     /// How it stands.
     pub verdict: Watch,
