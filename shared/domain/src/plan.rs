@@ -1,6 +1,7 @@
 //! What a run is going to do, frozen when it starts.
 
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -104,7 +105,7 @@ impl Plan {
 }
 
 /// How fast the machines look, in seconds; they route on these numbers and compute nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pace {
     /// Clusters worked on at the same time.
     pub max_parallel_clusters: u32,

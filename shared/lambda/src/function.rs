@@ -103,13 +103,14 @@ impl From<Failure> for Diagnostic {
 mod tests {
     use super::*;
     use guard_tasks::{ErrorName, Task};
+    use schemars::JsonSchema;
     use serde::Deserialize;
     use serde_json::json;
 
     /// Does what its payload says.
     struct Puppet;
 
-    #[derive(Deserialize)]
+    #[derive(Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     struct Wish {
         act: String,

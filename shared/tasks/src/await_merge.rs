@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use guard_domain::Direction;
 use jiff::SignedDuration;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Ledger, MergeRequestEntry, RunRef};
@@ -33,7 +34,7 @@ pub struct AwaitMerge {
 }
 
 /// Payload.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// The run.
@@ -45,7 +46,7 @@ pub struct Input {
 }
 
 /// Answer; the state's result is what the token is answered with.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Output {
     /// True when the request had ended already.
     pub answered: bool,

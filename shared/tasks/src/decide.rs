@@ -6,6 +6,7 @@
 use guard_domain::{
     ClusterId, ClusterStatus, Direction, NextStep, Phase, Plan, Progress, Verdict, child_name,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Ledger, RollbackEntry, RunRef, SoakEntry, Ticket};
@@ -20,7 +21,7 @@ pub struct Decide {
 }
 
 /// Which gate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
     /// After the pre-checks.
@@ -38,7 +39,7 @@ pub enum Gate {
 }
 
 /// One verdict of the Map before.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GateResult {
     /// The cluster.
@@ -48,7 +49,7 @@ pub struct GateResult {
 }
 
 /// Payload.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// The run.
@@ -60,7 +61,7 @@ pub struct Input {
 }
 
 /// The word a Choice state routes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// Pre-check: open the merge request.
@@ -88,7 +89,7 @@ pub enum Decision {
 }
 
 /// Answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Output {
     /// The word.
     pub decision: Decision,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use guard_domain::{ClusterRecord, Phase, Verdict, soak};
 use jiff::SignedDuration;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::decide::{Decision, Output, next_step};
@@ -24,7 +25,7 @@ pub struct JudgeSoak {
 }
 
 /// Payload.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// The run.

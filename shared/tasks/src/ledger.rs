@@ -8,6 +8,7 @@ use guard_domain::{
     manifest::Change,
 };
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,7 +19,7 @@ use crate::{
 };
 
 /// What the payload carries of a run: ids only, the details live in the run record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunRef {
     /// The run: name of the execution that people started.
@@ -41,7 +42,7 @@ impl RunRef {
 }
 
 /// One cluster in the payload, under 200 bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ticket {
     /// The cluster.
@@ -97,7 +98,7 @@ pub struct RollbackEntry {
 }
 
 /// The answer to a task token that waits for a merge request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MergeAnswer {
     /// How the waiting ended.
     pub state: MergeEnd,
@@ -106,7 +107,7 @@ pub struct MergeAnswer {
 }
 
 /// How waiting for a merge request ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MergeEnd {
     /// Landed as proposed.

@@ -32,11 +32,13 @@ pub mod post_check;
 
 pub mod settle;
 
+mod contract;
 mod draft;
 mod error;
 mod merge;
 mod ports;
 
+pub use contract::Contract;
 pub use error::{Context, ErrorName, TaskError};
 pub use ports::*;
 pub use task::{JsonTask, Task};

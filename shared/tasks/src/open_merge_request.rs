@@ -11,6 +11,7 @@ use guard_domain::{
     ClusterId, ClusterStatus, Direction, FileContent, Finding, IstioVersion, Plan, PlannedCluster, Proposal,
     Severity, text,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::judge_soak::LookEntry;
@@ -38,7 +39,7 @@ pub struct OpenMergeRequest {
 }
 
 /// Payload.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// The run.
@@ -48,7 +49,7 @@ pub struct Input {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// It is open.
@@ -60,7 +61,7 @@ pub enum Decision {
 }
 
 /// Answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Output {
     /// What came of it.
     pub decision: Decision,

@@ -13,6 +13,7 @@ use guard_domain::{
     Phase, Plan, Progress, RunId, Verdict, child_name, in_order, pre_check, text, upgrade_path,
 };
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -31,7 +32,7 @@ pub struct PlanBatch {
 }
 
 /// Which machine asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Machine {
     /// `batch-upgrade`.
@@ -41,7 +42,7 @@ pub enum Machine {
 }
 
 /// Payload.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// Which machine asks.
@@ -87,7 +88,7 @@ struct NestedInput {
 }
 
 /// What the machine does next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// Go on.
@@ -99,7 +100,7 @@ pub enum Decision {
 }
 
 /// Answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Output {
     /// What the machine does next.
     pub decision: Decision,

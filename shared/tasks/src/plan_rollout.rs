@@ -4,6 +4,7 @@
 //! from the registry and from the run records of its children. Changes nothing, so it is safe to run at any time.
 
 use guard_domain::{BatchId, ClusterStatus, Direction, IstioVersion, RunId, child_name, in_order};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -18,7 +19,7 @@ pub struct PlanRollout {
 }
 
 /// Payload.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// The execution's input.
@@ -39,7 +40,7 @@ struct RolloutInput {
 }
 
 /// What the machine does next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// Start this batch.
@@ -51,7 +52,7 @@ pub enum Decision {
 }
 
 /// Answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Output {
     /// What the machine does next.
     pub decision: Decision,

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use guard_domain::{ClusterId, ClusterStatus, Direction, Verdict, post_check};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Ledger, RunRef};
@@ -21,7 +22,7 @@ pub struct PostCheck {
 }
 
 /// Payload.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// The run.
@@ -33,7 +34,7 @@ pub struct Input {
 }
 
 /// Answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Output {
     /// The cluster.
     pub cluster_id: ClusterId,

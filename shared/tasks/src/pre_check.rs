@@ -9,6 +9,7 @@ use guard_domain::compatibility::Compatibility;
 use guard_domain::pre_check::PreCheck as Check;
 use guard_domain::{ClusterId, ClusterStatus, Direction, Finding, TrafficWindow, Verdict, manifest};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Ledger, RunRef};
@@ -34,7 +35,7 @@ pub struct PreCheck {
 }
 
 /// Payload.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// The run.
@@ -44,7 +45,7 @@ pub struct Input {
 }
 
 /// Answer, small: the findings are in the run record.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Output {
     /// The cluster.
     pub cluster_id: ClusterId,

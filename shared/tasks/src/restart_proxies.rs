@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use guard_domain::{ClusterId, Direction, Finding, Verdict, restart};
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Ledger, RunRef};
@@ -27,7 +28,7 @@ pub struct RestartProxies {
 }
 
 /// Payload.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// The run.
@@ -41,7 +42,7 @@ pub struct Input {
 }
 
 /// Answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Output {
     /// How it stands.
     pub verdict: Watch,

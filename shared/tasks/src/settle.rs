@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use guard_domain::{ClusterStatus, Phase, Plan};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Ledger, MergeAnswer, MergeEnd, MergeRequestEntry, OutcomeEntry, RunRef};
@@ -27,7 +28,7 @@ pub struct Settle {
 }
 
 /// How the run ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Every cluster is healthy at the target.
@@ -73,7 +74,7 @@ impl Outcome {
 }
 
 /// Payload.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// The run.
@@ -85,7 +86,7 @@ pub struct Input {
 }
 
 /// Answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Output {
     /// How the run ends, for a Choice state.
     pub outcome: Outcome,

@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -15,9 +16,9 @@ pub trait Task: Send + Sync + 'static {
     /// Kebab-case; equals the function's folder, its binary and its IAM role's suffix.
     const NAME: &'static str;
     /// Payload of the Lambda.
-    type Input: DeserializeOwned + Send;
+    type Input: DeserializeOwned + JsonSchema + Send;
     /// Its answer.
-    type Output: Serialize + Send;
+    type Output: Serialize + JsonSchema + Send;
 
     /// Fetches, decides, reports. An `Err` means "no answer"; a "no" is an output.
     fn run(&self, input: Self::Input) -> impl Future<Output = Result<Self::Output, TaskError>> + Send;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use guard_domain::{Direction, RunId};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{MergeAnswer, MergeEnd, MergeRequestEntry, RollbackEntry};
@@ -36,11 +37,11 @@ pub struct WatchMerges {
 }
 
 /// Payload: none. EventBridge may send its own document, which is not looked at.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Input {}
 
 /// Answer.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Output {
     /// Requests looked at.
     pub watched: usize,

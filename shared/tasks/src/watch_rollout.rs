@@ -9,6 +9,7 @@ use std::sync::Arc;
 use guard_domain::rollout::{Arrival, arrival};
 use guard_domain::{ClusterId, ClusterStatus, Direction, Finding, Verdict};
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Ledger, RunRef};
@@ -26,7 +27,7 @@ pub struct WatchRollout {
 }
 
 /// Payload.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Input {
     /// The run.
@@ -42,7 +43,7 @@ pub struct Input {
 }
 
 /// A poll's answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Watch {
     /// Look again later.
@@ -66,7 +67,7 @@ impl From<Verdict> for Watch {
 }
 
 /// Answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Output {
     /// How it stands.
     pub verdict: Watch,

@@ -4,6 +4,7 @@
 use async_trait::async_trait;
 use guard_domain::{BatchId, ClusterId, ClusterRecord, ClusterStatus, Config, IstioVersion, RunId};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -72,7 +73,7 @@ pub trait StatusWriter: Send + Sync {
 }
 
 /// A number that only grows: a newer holder has a higher one, and a write with an older one is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Fence(pub u64);
 

@@ -1,0 +1,64 @@
+//! What every function takes and answers, as JSON Schema: the state machines are checked against it.
+
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+
+use crate::ledger::MergeAnswer;
+use crate::task::Task;
+use crate::{
+    await_merge, decide, judge_soak, open_merge_request, plan_batch, plan_rollout, post_check, pre_check,
+    restart_proxies, settle, watch_merges, watch_rollout,
+};
+
+/// The JSON Schemas of one task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Contract {
+    /// See [`Task::NAME`].
+    pub task: &'static str,
+    /// Payloads that decode.
+    pub input: Value,
+    /// Answers.
+    pub output: Value,
+    /// What the task token in the payload is answered with, for a task that keeps one.
+    pub token_answer: Option<Value>,
+}
+
+impl Contract {
+    /// The schemas of a task's types.
+    pub fn of<T: Task>() -> Self {
+        Self {
+            task: T::NAME,
+            input: schema::<T::Input>(SchemaSettings::draft2020_12().for_deserialize()),
+            output: schema::<T::Output>(SchemaSettings::draft2020_12().for_serialize()),
+            token_answer: None,
+        }
+    }
+
+    fn token_answered_by<A: JsonSchema>(self) -> Self {
+        let answer = schema::<A>(SchemaSettings::draft2020_12().for_serialize());
+        Self { token_answer: Some(answer), ..self }
+    }
+
+    /// Every task, in the order of the workflow.
+    pub fn all() -> Vec<Self> {
+        vec![
+            Self::of::<plan_rollout::PlanRollout>(),
+            Self::of::<plan_batch::PlanBatch>(),
+            Self::of::<pre_check::PreCheck>(),
+            Self::of::<decide::Decide>(),
+            Self::of::<open_merge_request::OpenMergeRequest>(),
+            Self::of::<await_merge::AwaitMerge>().token_answered_by::<MergeAnswer>(),
+            Self::of::<watch_merges::WatchMerges>(),
+            Self::of::<watch_rollout::WatchRollout>(),
+            Self::of::<restart_proxies::RestartProxies>(),
+            Self::of::<judge_soak::JudgeSoak>(),
+            Self::of::<post_check::PostCheck>(),
+            Self::of::<settle::Settle>(),
+        ]
+    }
+}
+
+fn schema<T: JsonSchema>(settings: SchemaSettings) -> Value {
+    settings.into_generator().into_root_schema_for::<T>().to_value()
+}
