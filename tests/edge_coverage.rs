@@ -5,10 +5,10 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use guard_asl::{Edge, TaskRunner, Transition, TransitionKind};
-use guard_simulation::{Fleet, House, Scenario, Story, machines};
+use guard_asl::{Edge, Transition, TransitionKind};
+use guard_simulation::{Fault, FaultHook, Fleet, House, Scenario, Story, machines};
 use guard_tasks::ErrorName;
-use guard_tests::fails_once::{FailsOnce, places};
+use guard_tests::hooks::{map_states, once_at, task_states};
 use guard_world::{Answer, System};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -36,10 +36,11 @@ impl Taken {
     /// Plays a scenario, with some states failing once.
     async fn story(&self, scenario: Scenario, clusters: usize, batches: usize, places: &[(&str, &str)]) {
         let fleet = Fleet::new(clusters, 1, None, None).unwrap().in_batches(batches).unwrap();
-        let wrap = |functions| {
-            Box::new(FailsOnce::new(functions, places, ErrorName::Internal)) as Box<dyn TaskRunner>
-        };
-        let story = Story::wrapped(scenario, fleet, wrap).unwrap();
+        self.hooked(scenario, fleet, once_at(places, Fault::fails(ErrorName::Internal))).await;
+    }
+
+    async fn hooked(&self, scenario: Scenario, fleet: Fleet, hook: impl FaultHook + 'static) {
+        let story = Story::with_faults(scenario, fleet, hook).unwrap();
         let taken = self.clone();
         story.observe(move |transition| taken.saw(transition));
         story.play().await.unwrap();
@@ -48,10 +49,8 @@ impl Taken {
     /// Runs `batch-rollback` by hand on a healthy batch, with some states failing once.
     async fn by_hand(&self, places: &[(&str, &str)]) {
         let fleet = Fleet::new(1, 1, None, None).unwrap();
-        let wrap = |functions| {
-            Box::new(FailsOnce::new(functions, places, ErrorName::Internal)) as Box<dyn TaskRunner>
-        };
-        let house = House::wrapped(&fleet, wrap).unwrap();
+        let hook = once_at(places, Fault::fails(ErrorName::Internal));
+        let house = House::with_faults(&fleet, hook).unwrap();
         house.run_one("batch-upgrade", "up", upgrade()).await.unwrap();
         self.watch(&house);
         house.run_one("batch-rollback", "run-1", back()).await.unwrap();
@@ -93,13 +92,7 @@ fn back() -> Value {
 }
 
 /// Edges that no run takes, each with its reason.
-const OUT_OF_REACH: [&str; 6] = [
-    // The iterations of these Maps catch everything themselves; what is left for the Map is what only AWS could raise.
-    "batch-upgrade: PreCheckClusters -> HaltOnError (Catch(0))",
-    "batch-upgrade: ConvergeClusters -> StopOnError (Catch(0))",
-    "batch-upgrade: PostCheckClusters -> StopOnError (Catch(0))",
-    "batch-rollback: ConvergeBack -> FailOnError (Catch(0))",
-    "batch-rollback: VerifyClusters -> FailOnError (Catch(0))",
+const OUT_OF_REACH: [&str; 1] = [
     // restart-proxies never answers `unknown` today. A Choice needs a Default, and it must not be a failure.
     "cluster-converge: AreProxiesBack -> ProxiesUnknown (Default)",
 ];
@@ -136,7 +129,7 @@ async fn scenarios(taken: &Taken) {
 }
 
 async fn faults(taken: &Taken) {
-    for (machine, state) in places().unwrap() {
+    for (machine, state) in task_states().unwrap() {
         let place = [(machine.as_str(), state.as_str())];
         taken.story(Scenario::Clean, 1, 1, &place).await;
         taken.story(Scenario::Regression, 1, 1, &place).await;
@@ -144,6 +137,18 @@ async fn faults(taken: &Taken) {
             taken.by_hand(&place).await;
         }
     }
+    // The iterations of a Map catch everything themselves; what is left is what only AWS could raise.
+    for (machine, state) in map_states().unwrap() {
+        taken.story(Scenario::Regression, 1, 1, &[(&machine, &state)]).await;
+        taken.story(Scenario::Clean, 1, 1, &[(&machine, &state)]).await;
+    }
+    for state in ["AwaitDecision", "DecideAnswer"] {
+        taken.story(Scenario::MarginalAsksAPerson, 2, 1, &[("batch-upgrade", state)]).await;
+    }
+    // Nobody hears the answer: the state's own time-out ends the waiting.
+    let unheard = once_at(&[("batch-upgrade", "AwaitDecision")], Fault::IsSlow);
+    let fleet = Fleet::new(2, 1, None, None).unwrap();
+    taken.hooked(Scenario::MarginalAsksAPerson, fleet, unheard).await;
     for (scenario, state) in [
         (Scenario::MrClosed, "SettleClosed"),
         (Scenario::MrExpired, "SettleExpired"),

@@ -1,11 +1,13 @@
-//! Every state of every machine fails once, with each error name: the run still ends in a told state, with no second
-//! merge request and no second restart. The graph writes the list.
+//! Every Task state of every machine goes wrong once in every way: it fails with each error name, acts twice, loses its
+//! result, outlasts its time-out. The run still ends in a told state, unlocked or held on purpose, with no second merge
+//! request and no second restart. The graph writes the list.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its case should stop there")]
 
+use guard_asl::{Resource, StateKind};
 use guard_domain::ClusterStatus as S;
-use guard_simulation::{Fleet, House};
+use guard_simulation::{Fault, Fleet, House, machines};
 use guard_tasks::ErrorName;
-use guard_tests::fails_once::{FailsOnce, places};
+use guard_tests::hooks::{once_at, task_states};
 use guard_world::Regression;
 use serde_json::json;
 
@@ -19,14 +21,11 @@ struct Effects {
     locks: usize,
 }
 
-async fn play(regresses: bool, place: Option<(&str, &str)>, error: ErrorName) -> Effects {
+async fn play(regresses: bool, place: Option<(&str, &str)>, fault: Fault) -> Effects {
     // The way back needs a cluster that stays; the way up is the same for one.
     let fleet = Fleet::new(if regresses { 2 } else { 1 }, 1, None, None).unwrap();
-    let house = House::wrapped(&fleet, |functions| match place {
-        None => functions,
-        Some((machine, state)) => Box::new(FailsOnce::new(functions, &[(machine, state)], error)),
-    })
-    .unwrap();
+    let places: Vec<_> = place.into_iter().collect();
+    let house = House::with_faults(&fleet, once_at(&places, fault)).unwrap();
     if regresses {
         let regression =
             Regression { from_version: "1.30.5".into(), error_factor: 30.0, latency_factor: 1.3 };
@@ -68,38 +67,103 @@ fn assert_told(effects: &Effects, what: &str) {
     }
 }
 
-async fn every_state_fails_once(regresses: bool, error: ErrorName) {
-    let whole = play(regresses, None, error).await;
-    let is_retried = matches!(error, ErrorName::Transient | ErrorName::Throttled | ErrorName::Conflict);
-    for (machine, state) in places().unwrap().into_iter().filter(|(machine, _)| machine != "rollout") {
-        let effects = play(regresses, Some((&machine, &state)), error).await;
-        let what = format!("{machine}, {state}: {error}");
-        if is_retried {
-            assert_eq!(effects, whole, "{what}: a retried error leaves no trace");
+/// What the machines are told to try again.
+fn is_retried(machine: &str, state: &str, error: &str) -> bool {
+    let machines = machines().unwrap();
+    let machine = machines.iter().find(|one| one.name == machine).unwrap();
+    let StateKind::Task(task) = &machine.state(state).unwrap().kind else { return false };
+    let names = task.retry.iter().filter(|retrier| retrier.max_attempts > 0).flat_map(|r| &r.error_equals);
+    names.into_iter().any(|name| name == error)
+}
+
+fn starts_a_child(machine: &str, state: &str) -> bool {
+    let machines = machines().unwrap();
+    let machine = machines.iter().find(|one| one.name == machine).unwrap();
+    matches!(&machine.state(state).unwrap().kind, StateKind::Task(task) if task.resource == Resource::StartExecutionSync)
+}
+
+/// Each state once in one story, this going wrong. Rollout is a loop around the others, with a test of its own.
+async fn every_state(regresses: bool, fault: &Fault) {
+    let whole = play(regresses, None, fault.clone()).await;
+    for (machine, state) in task_states().unwrap().into_iter().filter(|(machine, _)| machine != "rollout") {
+        let effects = play(regresses, Some((&machine, &state)), fault.clone()).await;
+        let what = format!("{machine}, {state}: {fault:?}");
+        let leaves_no_trace = match fault {
+            Fault::Fails(name) => is_retried(&machine, &state, name),
+            Fault::ActsTwice => true,
+            Fault::LosesReply | Fault::IsSlow | Fault::Dies => false,
+        };
+        if leaves_no_trace {
+            assert_eq!(effects, whole, "{what}: it leaves no trace");
         }
         assert_told(&effects, &what);
     }
 }
 
 macro_rules! stories {
-    ($($error:ident: $clean:ident, $rollback:ident;)*) => {$(
+    ($($fault:expr => $clean:ident, $rollback:ident;)*) => {$(
         #[tokio::test(flavor = "current_thread")]
         async fn $clean() {
-            every_state_fails_once(false, ErrorName::$error).await;
+            every_state(false, &$fault).await;
         }
 
         #[tokio::test(flavor = "current_thread")]
         async fn $rollback() {
-            every_state_fails_once(true, ErrorName::$error).await;
+            every_state(true, &$fault).await;
         }
     )*};
 }
 
 stories! {
-    Transient: transient_in_the_clean_story, transient_in_the_rollback_story;
-    Throttled: throttled_in_the_clean_story, throttled_in_the_rollback_story;
-    Conflict: conflict_in_the_clean_story, conflict_in_the_rollback_story;
-    Denied: denied_in_the_clean_story, denied_in_the_rollback_story;
-    Rejected: rejected_in_the_clean_story, rejected_in_the_rollback_story;
-    Internal: internal_in_the_clean_story, internal_in_the_rollback_story;
+    Fault::fails(ErrorName::Transient) => transient_in_the_clean_story, transient_in_the_rollback_story;
+    Fault::fails(ErrorName::Throttled) => throttled_in_the_clean_story, throttled_in_the_rollback_story;
+    Fault::fails(ErrorName::Conflict) => conflict_in_the_clean_story, conflict_in_the_rollback_story;
+    Fault::fails(ErrorName::Denied) => denied_in_the_clean_story, denied_in_the_rollback_story;
+    Fault::fails(ErrorName::Rejected) => rejected_in_the_clean_story, rejected_in_the_rollback_story;
+    Fault::fails(ErrorName::Internal) => internal_in_the_clean_story, internal_in_the_rollback_story;
+    Fault::Fails("Lambda.Unknown") => a_killed_function_in_the_clean_story, a_killed_function_in_the_rollback_story;
+    Fault::Fails("Lambda.TooManyRequestsException") =>
+        lambda_throttles_in_the_clean_story, lambda_throttles_in_the_rollback_story;
+    Fault::Fails("States.TaskFailed") => an_unnamed_failure_in_the_clean_story, an_unnamed_failure_in_the_rollback_story;
+    Fault::ActsTwice => twice_in_the_clean_story, twice_in_the_rollback_story;
+    Fault::LosesReply => a_lost_result_in_the_clean_story, a_lost_result_in_the_rollback_story;
+    Fault::IsSlow => slow_in_the_clean_story, slow_in_the_rollback_story;
+}
+
+/// The only errors of a nested start that are tried again are those of a start that did not happen.
+#[test]
+fn a_nested_start_is_never_repeated_after_a_time_out() {
+    for (machine, state) in task_states().unwrap() {
+        if starts_a_child(&machine, &state) {
+            assert!(is_retried(&machine, &state, "StepFunctions.ExecutionLimitExceededException"), "{state}");
+            for name in ["States.Timeout", "States.TaskFailed", "Lambda.Unknown"] {
+                assert!(!is_retried(&machine, &state, name), "{machine}, {state}: {name}");
+            }
+        }
+    }
+}
+
+/// The rollout over two batches: whatever goes wrong in it, the second batch never begins before the first is healthy.
+#[tokio::test(flavor = "current_thread")]
+async fn the_rollout_never_runs_ahead_of_a_batch_that_is_not_healthy() {
+    let mut faults: Vec<Fault> = ErrorName::ALL.into_iter().map(Fault::fails).collect();
+    faults.extend([Fault::Fails("Lambda.Unknown"), Fault::ActsTwice, Fault::LosesReply, Fault::IsSlow]);
+    for state in ["NextBatch", "StartBatch"] {
+        for fault in &faults {
+            let fleet = Fleet::new(2, 1, None, None).unwrap().in_batches(2).unwrap();
+            let house = House::with_faults(&fleet, once_at(&[("rollout", state)], fault.clone())).unwrap();
+            let input = json!({"target_version": "1.30.5"});
+            let arn = house.run_one("rollout", "all", input).await.unwrap();
+            let ended = house.service.describe_execution(&arn).unwrap();
+            let rows = house.store.clusters();
+            let what = format!("rollout, {state}: {fault:?}: {:?} {:?}", ended.error, ended.cause);
+            let is_done = |n: usize| rows[n].current_istio_version.to_string() == "1.30.5";
+            assert!(!is_done(1) || is_done(0), "{what}");
+            match ended.error.as_deref() {
+                None => assert!(is_done(0) && is_done(1), "{what}"),
+                Some(name) => assert!(["Halted", "Rejected"].contains(&name), "{what}"),
+            }
+            assert!(house.world.merge_requests().len() <= 2, "{what}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
 //! Everything that crosses crates. Here is only what several packages' tests share.
 
-pub mod fails_once;
+pub mod hooks;
 pub mod runtime_api;

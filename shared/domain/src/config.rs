@@ -173,6 +173,12 @@ pub struct PolicyConfig {
     pub soak_look_minutes: u32,
     /// How long the judge may wait for missing data after the soak, minutes.
     pub soak_data_grace_minutes: u32,
+    /// By how much the soak is extended when it cannot be judged at its end, minutes.
+    pub soak_extension_minutes: u32,
+    /// How often it is extended before a person is asked.
+    pub soak_extensions_max: u32,
+    /// How long a person may take to answer a question, hours.
+    pub decision_timeout_hours: u32,
     /// Times in which nothing starts, each `{from, to, reason}`.
     pub freeze_windows: Vec<FreezeWindow>,
     /// Kubernetes minor lines allowed for an Istio minor line beyond the built-in table, with a reason.
@@ -189,6 +195,9 @@ impl Default for PolicyConfig {
             max_unavailable_workloads: 5,
             soak_look_minutes: 10,
             soak_data_grace_minutes: 60,
+            soak_extension_minutes: 30,
+            soak_extensions_max: 4,
+            decision_timeout_hours: 72,
             freeze_windows: Vec::new(),
             kubernetes_overrides: Vec::new(),
         }
@@ -251,11 +260,19 @@ impl Config {
             ("policy.restart_timeout_minutes", self.policy.restart_timeout_minutes),
             ("policy.max_unavailable_workloads", self.policy.max_unavailable_workloads),
             ("policy.soak_look_minutes", self.policy.soak_look_minutes),
+            ("policy.soak_extension_minutes", self.policy.soak_extension_minutes),
+            ("policy.decision_timeout_hours", self.policy.decision_timeout_hours),
         ];
         for (field, value) in positive {
             // A month of minutes: beyond it a unit was mixed up.
             check((1..=43_200).contains(&value), field, format!("{value} is not between 1 and 43200"));
         }
+        let extensions = self.policy.soak_extensions_max;
+        check(
+            extensions <= 20,
+            "policy.soak_extensions_max",
+            format!("{extensions} is not between 0 and 20"),
+        );
         let t = &self.validation.thresholds;
         let shares = [
             ("validation.thresholds.error_rate_max", t.error_rate_max),

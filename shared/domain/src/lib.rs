@@ -17,6 +17,7 @@ mod version;
 mod yaml;
 
 pub mod compatibility;
+pub mod look;
 pub mod manifest;
 pub mod post_check;
 pub mod pre_check;

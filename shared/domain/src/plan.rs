@@ -1,5 +1,7 @@
 //! What a run is going to do, frozen when it starts.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,6 +11,9 @@ use crate::{BatchId, ClusterId, ClusterRecord, Config, Direction, IstioVersion, 
 
 /// Most clusters of one batch: beyond it the state machine's limits come near (25,000 events, 256 KiB of state).
 pub const MAX_CLUSTERS: usize = 200;
+
+/// Most controls of one environment: enough for a median, few enough to read at every look.
+const MAX_CONTROLS: usize = 10;
 
 /// A run's plan. It is written once into the run record and read by every task; a dry run computes it anew instead.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +32,10 @@ pub struct Plan {
     pub reason: Option<String>,
     /// The clusters that change, in order of their ids.
     pub clusters: Vec<PlannedCluster>,
+    /// Rows of clusters that this run does not touch, of the same environments: what moves there too does not come
+    /// from the new version. None for a rollback.
+    #[serde(default)]
+    pub controls: Vec<ClusterRecord>,
     /// Branch that Flux follows.
     pub target_branch: String,
     /// The configuration as it was when the run started.
@@ -77,6 +86,36 @@ impl Plan {
         }
     }
 
+    /// Chooses the controls from the rows of other batches: the environments of this batch, behind its new version, and
+    /// nobody at work on them. The first of each environment by their ids, so that a repeated choice is the same.
+    pub fn choose_controls(&self, others: impl IntoIterator<Item = ClusterRecord>) -> Vec<ClusterRecord> {
+        let behind = |row: &ClusterRecord| {
+            let mut alike = self.clusters.iter().filter(|own| own.record.environment == row.environment);
+            alike.any(|own| row.current_istio_version < own.new)
+        };
+        let mut chosen: Vec<ClusterRecord> =
+            others.into_iter().filter(|row| behind(row) && !row.status.needs_an_owner()).collect();
+        chosen.sort_by(|a, b| a.cluster_id.cmp(&b.cluster_id));
+        let mut counts = BTreeMap::new();
+        chosen.retain(|row| {
+            let count = counts.entry(row.environment.clone()).or_insert(0);
+            *count += 1;
+            *count <= MAX_CONTROLS
+        });
+        chosen
+    }
+
+    /// The longest the judge may look: the soak, every extension, and the grace for missing data.
+    pub fn longest_soak_minutes(&self) -> u32 {
+        let policy = &self.config.policy;
+        let extensions = policy.soak_extension_minutes.saturating_mul(policy.soak_extensions_max);
+        self.config
+            .validation
+            .soak_period_minutes
+            .saturating_add(extensions)
+            .saturating_add(policy.soak_data_grace_minutes)
+    }
+
     /// Length of the soak.
     pub fn soak(&self) -> SignedDuration {
         SignedDuration::from_mins(self.config.validation.soak_period_minutes.into())
@@ -91,10 +130,9 @@ impl Plan {
             // The watcher says `expired` in time; the state's own time-out is for a watcher that cannot.
             merge_seconds: u64::from(policy.merge_timeout_hours) * 3600 + 900,
             // At most 250 turns of the loop, whatever the soak: rule 8 of the house.
-            look_seconds: minutes(policy.soak_look_minutes).max(
-                (minutes(self.config.validation.soak_period_minutes + policy.soak_data_grace_minutes))
-                    .div_ceil(200),
-            ),
+            look_seconds: minutes(policy.soak_look_minutes)
+                .max(minutes(self.longest_soak_minutes()).div_ceil(200)),
+            decision_seconds: u64::from(policy.decision_timeout_hours) * 3600 + 900,
             poll_seconds: (minutes(
                 self.config.validation.flux_sync_timeout_minutes.max(policy.restart_timeout_minutes),
             ))
@@ -113,6 +151,8 @@ pub struct Pace {
     pub merge_seconds: u64,
     /// Between two looks at the soak.
     pub look_seconds: u64,
+    /// After how long the state that waits for a person's answer gives up by itself.
+    pub decision_seconds: u64,
     /// Between two looks at Flux or at restarts.
     pub poll_seconds: u64,
 }
@@ -146,6 +186,7 @@ pub(crate) mod fixtures {
             started_at: Timestamp::UNIX_EPOCH,
             reason: None,
             clusters: vec![planned("c1"), planned("c2")],
+            controls: Vec::new(),
             target_branch: "main".into(),
             config: Config::default(),
         }
@@ -170,13 +211,37 @@ mod tests {
     }
 
     #[test]
+    fn controls_are_of_the_same_environment_behind_and_at_rest() {
+        let plan = fixtures::plan();
+        let other = |id: &str, bend: fn(&mut ClusterRecord)| {
+            let mut row = crate::cluster::fixtures::record(id);
+            bend(&mut row);
+            row
+        };
+        let others = [
+            other("d2", |_| {}),
+            other("d1", |_| {}),
+            other("d3", |row| row.environment = "elsewhere".into()),
+            other("d4", |row| row.current_istio_version = IstioVersion::parse("1.30.5").unwrap()),
+            other("d5", |row| row.status = crate::ClusterStatus::Upgrading),
+        ];
+        let chosen = plan.choose_controls(others);
+        let ids: Vec<&str> = chosen.iter().map(|row| row.cluster_id.as_str()).collect();
+        assert_eq!(ids, ["d1", "d2"]);
+        let many = (0..30).map(|n| other(&format!("e{n:02}"), |_| {}));
+        assert_eq!(plan.choose_controls(many).len(), MAX_CONTROLS);
+    }
+
+    #[test]
     fn no_loop_passes_250_turns() {
         let mut plan = fixtures::plan();
         plan.config.validation.soak_period_minutes = 20_000;
         plan.config.policy.soak_look_minutes = 1;
+        plan.config.policy.soak_extension_minutes = 1_000;
+        plan.config.policy.soak_extensions_max = 20;
         plan.config.policy.restart_timeout_minutes = 10_000;
         let pace = plan.pace();
-        assert!(20_060 * 60 / pace.look_seconds <= 250);
+        assert!(40_060 * 60 / pace.look_seconds <= 250);
         assert!(10_000 * 60 / pace.poll_seconds <= 250);
     }
 }

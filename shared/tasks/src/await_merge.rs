@@ -14,7 +14,7 @@ use crate::ledger::{Ledger, MergeRequestEntry, RunRef};
 use crate::task::Task;
 use crate::{
     CommitReader, Context, FileReader, MergeRequestReader, OpenToken, TaskError, TokenAnswerer, TokenStore,
-    merge,
+    WaitsFor, merge,
 };
 
 /// The task.
@@ -68,9 +68,7 @@ impl Task for AwaitMerge {
         let hours = i64::from(plan.config.policy.merge_timeout_hours);
         let waiting = OpenToken {
             run_id: run.run_id.to_string(),
-            direction,
-            project: entry.project.clone(),
-            iid: entry.iid,
+            waits_for: WaitsFor::Merge { direction, project: entry.project.clone(), iid: entry.iid },
             expires_at: self.ledger.clock.now() + SignedDuration::from_hours(hours),
             token,
         };

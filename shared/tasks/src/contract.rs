@@ -4,11 +4,11 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use crate::ledger::MergeAnswer;
+use crate::ledger::{DecisionAnswer, MergeAnswer};
 use crate::task::Task;
 use crate::{
-    await_merge, decide, judge_soak, open_merge_request, plan_batch, plan_rollout, post_check, pre_check,
-    restart_proxies, settle, watch_merges, watch_rollout,
+    answer_decision, await_decision, await_merge, decide, judge_soak, open_merge_request, plan_batch,
+    plan_rollout, post_check, pre_check, restart_proxies, settle, watch_merges, watch_rollout,
 };
 
 /// The JSON Schemas of one task.
@@ -53,6 +53,8 @@ impl Contract {
             Self::of::<watch_rollout::WatchRollout>(),
             Self::of::<restart_proxies::RestartProxies>(),
             Self::of::<judge_soak::JudgeSoak>(),
+            Self::of::<await_decision::AwaitDecision>().token_answered_by::<DecisionAnswer>(),
+            Self::of::<answer_decision::AnswerDecision>(),
             Self::of::<post_check::PostCheck>(),
             Self::of::<settle::Settle>(),
         ]

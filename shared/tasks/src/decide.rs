@@ -9,7 +9,9 @@ use guard_domain::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::{Ledger, RollbackEntry, RunRef, SoakEntry, Ticket};
+use crate::ledger::{
+    DecisionAnswer, DecisionEnd, Ledger, QuestionEntry, RollbackEntry, RunRef, SoakEntry, Ticket,
+};
 use crate::plan_batch::tickets;
 use crate::task::Task;
 use crate::{TaskError, VersionChange};
@@ -30,6 +32,8 @@ pub enum Gate {
     Converge,
     /// After the post-checks.
     PostCheck,
+    /// After a person was asked about the soak.
+    Decision,
     /// After a nested rollback.
     Rollback,
     /// Inside a rollback, after the old version was followed.
@@ -58,6 +62,8 @@ pub struct Input {
     pub gate: Gate,
     /// The verdicts; empty where the progress says it all.
     pub results: Vec<GateResult>,
+    /// The person's answer, for the gate `decision`.
+    pub answer: Option<DecisionAnswer>,
 }
 
 /// The word a Choice state routes.
@@ -72,6 +78,8 @@ pub enum Decision {
     Fail,
     /// Let it soak, then look.
     Soak,
+    /// Too close to call, with all its time used up: ask a person.
+    Ask,
     /// Check the state after the upgrade.
     PostCheck,
     /// Take the failed clusters back.
@@ -107,12 +115,13 @@ impl Task for Decide {
     type Output = Output;
 
     async fn run(&self, input: Input) -> Result<Output, TaskError> {
-        let Input { run, gate, results } = input;
+        let Input { run, gate, results, answer } = input;
         let plan = self.ledger.plan(&run).await?;
         let output = match gate {
             Gate::PreCheck => pre_check(&run, &plan, &results),
             Gate::Converge => self.up(&run, &plan, &results, Phase::Planned, Phase::Converged).await?,
             Gate::PostCheck => self.up(&run, &plan, &results, Phase::Soaked, Phase::Checked).await?,
+            Gate::Decision => self.decided(&run, &plan, answer).await?,
             Gate::Rollback => self.after_rollback(&run, &plan).await?,
             Gate::ConvergeBack => self.converge_back(&run, &plan, &results).await?,
             Gate::VerifyBack => self.verify_back(&run, &plan, &results).await?,
@@ -173,6 +182,32 @@ impl Decide {
         let mut progress = self.ledger.progress(run).await?;
         let verdicts = verdicts(&progress.in_phase(waiting), results);
         progress.apply(&verdicts, waiting, passed);
+        next_step(&self.ledger, run, plan, progress).await
+    }
+
+    /// What a person said about the clusters that the judge could not tell.
+    async fn decided(
+        &self,
+        run: &RunRef,
+        plan: &Plan,
+        answer: Option<DecisionAnswer>,
+    ) -> Result<Output, TaskError> {
+        let answer = answer.ok_or_else(|| TaskError::rejected("payload.answer: missing for this gate"))?;
+        let question: QuestionEntry = self
+            .ledger
+            .read(&run.run_id, "question")
+            .await?
+            .ok_or_else(|| TaskError::internal(format!("run {} has asked nothing", run.run_id)))?;
+        let (verdict, words) = match answer.answer {
+            DecisionEnd::Approve => (Verdict::Pass, format!("approved by {}: {}", answer.who, answer.reason)),
+            DecisionEnd::Reject => (Verdict::Fail, format!("rejected by {}: {}", answer.who, answer.reason)),
+            DecisionEnd::Expired => (Verdict::Unknown, "nobody answered in time".to_owned()),
+        };
+        let names = question.clusters.iter().map(ClusterId::as_str).collect::<Vec<_>>().join(", ");
+        self.ledger.audit(run, Self::NAME, format!("{names}: {words}")).await?;
+        let verdicts: Vec<_> = question.clusters.into_iter().map(|id| (id, verdict)).collect();
+        let mut progress = self.ledger.progress(run).await?;
+        progress.apply(&verdicts, Phase::Converged, Phase::Soaked);
         next_step(&self.ledger, run, plan, progress).await
     }
 
@@ -318,5 +353,7 @@ async fn start_soak(ledger: &Ledger, run: &RunRef, plan: &Plan) -> Result<(), Ta
     }
     let now = ledger.clock.now();
     let changed_at = ledger.read(&run.run_id, "changed-at").await?.unwrap_or(plan.started_at);
-    ledger.write(run, "soak", &SoakEntry { from: now, until: now + plan.soak(), changed_at }).await
+    ledger
+        .write(run, "soak", &SoakEntry { from: now, until: now + plan.soak(), changed_at, extensions: 0 })
+        .await
 }

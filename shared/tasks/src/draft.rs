@@ -31,6 +31,7 @@ pub(crate) fn upgrade(
         started_at,
         reason: None,
         clusters,
+        controls: Vec::new(),
         target_branch,
         config,
     }
@@ -64,6 +65,7 @@ pub(crate) fn rollback(
         started_at,
         reason: None,
         clusters,
+        controls: Vec::new(),
         target_branch,
         config,
     };

@@ -2,17 +2,21 @@
 //!
 //! One look at all clusters that soak, in few Datadog calls. Reads; writes the verdicts and moves failed clusters to
 //! `rollback-required`. Safe to run twice: a second look judges again what still soaks. Silence is never a pass: without
-//! data the judge waits, and after the grace period it halts the run.
+//! data the judge waits, and after the grace period it halts the run. What is too close to call, or hidden by something
+//! from outside, gets more time; when that is used up, a person is asked.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use guard_domain::{ClusterRecord, Phase, Verdict, soak};
-use jiff::SignedDuration;
+use guard_domain::look::{Look, SoakTime, Then, look};
+use guard_domain::soak::{self, Traffic};
+use guard_domain::{ClusterId, ClusterRecord, Phase, Plan, TrafficWindow};
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::decide::{Decision, Output, next_step};
-use crate::ledger::{Ledger, RunRef, SoakEntry};
+use crate::ledger::{Ledger, QuestionEntry, RunRef, SoakEntry};
 use crate::task::Task;
 use crate::{Context, TaskError, TrafficReader};
 
@@ -60,52 +64,153 @@ impl Task for JudgeSoak {
             .iter()
             .filter_map(|id| Some(plan.cluster(id)?.record.clone()))
             .collect();
+        let controls = self.controls(&plan).await?;
         let now = self.ledger.clock.now();
-        let is_over = now >= soak.until;
+        let seen = self.traffic(&rows, &controls, &soak, now).await?;
+
+        let thresholds = &plan.config.validation.thresholds;
+        let mut outcomes = Vec::new();
+        let mut reasons = BTreeMap::new();
+        for row in &rows {
+            let id = &row.cluster_id;
+            let beside: Vec<Traffic> = controls
+                .iter()
+                .filter(|control| control.environment == row.environment)
+                .map(|control| seen.of(&control.cluster_id))
+                .collect();
+            let verdict = soak::judge(thresholds, &seen.of(id), &beside, seen.minutes);
+            outcomes.push((id.clone(), verdict.outcome));
+            reasons.insert(id.clone(), verdict.reasons.join("; "));
+            self.ledger.write(&run, &format!("soak#{id}"), &LookEntry { at: now, verdict }).await?;
+        }
+        let policy = &plan.config.policy;
+        let grace = SignedDuration::from_mins(policy.soak_data_grace_minutes.into());
+        let time = SoakTime {
+            is_over: now >= soak.until,
+            gives_up: now >= soak.until + grace,
+            extensions_left: policy.soak_extensions_max.saturating_sub(soak.extensions),
+        };
+        let Look { verdicts, then } = look(&outcomes, time);
+        let because = |id: &ClusterId| reasons.get(id).map_or("", String::as_str);
+        for (id, verdict) in &verdicts {
+            let words = format!("{id}: soak {verdict}: {}", because(id));
+            self.ledger.audit(&run, Self::NAME, words).await?;
+        }
+        progress.apply(&verdicts, Phase::Converged, Phase::Soaked);
+
+        let lines = |ids: &[ClusterId]| -> Vec<String> {
+            ids.iter().map(|id| format!("{id}: {}", because(id))).collect()
+        };
+        let mut output = next_step(&self.ledger, &run, &plan, progress).await?;
+        // A definite no goes first; what is open comes again after it.
+        if output.decision != Decision::Soak {
+            return Ok(output);
+        }
+        let soak = match then {
+            Then::GoOn => soak,
+            Then::Extend(ids) => {
+                self.more_time(&run, &plan, soak, now, "extended, too close to call", &lines(&ids)).await?
+            }
+            Then::StartOver(ids) => {
+                let fresh = SoakEntry { from: now, ..soak };
+                self.more_time(&run, &plan, fresh, now, "held, an outside cause", &lines(&ids)).await?
+            }
+            Then::Ask(clusters) => {
+                let question = QuestionEntry { reasons: lines(&clusters), clusters };
+                self.ledger.write(&run, "question", &question).await?;
+                output.decision = Decision::Ask;
+                output.summary = format!("a person must decide: {}", first_few(&question.reasons));
+                return Ok(output);
+            }
+        };
+        let left = soak.until.duration_since(now).as_mins().max(0);
+        output.summary = format!("{}; {left} minutes left", output.summary);
+        Ok(output)
+    }
+}
+
+/// What fits a sentence; every cluster's own reasons are in the run record.
+pub(crate) fn first_few(lines: &[String]) -> String {
+    const FEW: usize = 3;
+    let more = lines.len().saturating_sub(FEW);
+    let shown = lines.iter().take(FEW).map(String::as_str).collect::<Vec<_>>().join("; ");
+    if more == 0 { shown } else { format!("{shown}; and {more} more") }
+}
+
+/// The traffic of all clusters of one look.
+struct Seen {
+    before: BTreeMap<ClusterId, TrafficWindow>,
+    yesterday: BTreeMap<ClusterId, TrafficWindow>,
+    after: BTreeMap<ClusterId, TrafficWindow>,
+    /// Length of each window.
+    minutes: u32,
+}
+
+impl Seen {
+    fn of(&self, id: &ClusterId) -> Traffic {
+        Traffic {
+            baselines: [self.before.get(id), self.yesterday.get(id)].into_iter().flatten().cloned().collect(),
+            soak: self.after.get(id).cloned(),
+        }
+    }
+}
+
+impl JudgeSoak {
+    /// The plan's controls that still are some: at the version they had, and worked on by nobody.
+    async fn controls(&self, plan: &Plan) -> Result<Vec<ClusterRecord>, TaskError> {
+        let mut still = Vec::new();
+        for planned in &plan.controls {
+            let row = self.ledger.clusters.cluster(&planned.cluster_id).await.context("read the controls")?;
+            still.extend(row.filter(|row| {
+                row.current_istio_version == planned.current_istio_version && !row.status.needs_an_owner()
+            }));
+        }
+        Ok(still)
+    }
+
+    async fn traffic(
+        &self,
+        rows: &[ClusterRecord],
+        controls: &[ClusterRecord],
+        soak: &SoakEntry,
+        now: Timestamp,
+    ) -> Result<Seen, TaskError> {
+        let all = [rows, controls].concat();
         // What is judged never grows beyond the soak: later minutes would dilute an early regression.
         let to = now.min(soak.until);
         let day = SignedDuration::from_hours(24);
         let length = to.duration_since(soak.from);
-        let after = self.traffic.traffic(&rows, soak.from, to).await.context("read traffic of the soak")?;
+        let after = self.traffic.traffic(&all, soak.from, to).await.context("read traffic of the soak")?;
         let before = self
             .traffic
-            .traffic(&rows, soak.changed_at - length, soak.changed_at)
+            .traffic(&all, soak.changed_at - length, soak.changed_at)
             .await
             .context("read traffic before")?;
         let yesterday = self
             .traffic
-            .traffic(&rows, soak.from - day, to - day)
+            .traffic(&all, soak.from - day, to - day)
             .await
             .context("read traffic of the day before")?;
-
         let minutes = u32::try_from(length.as_mins().max(0)).unwrap_or(u32::MAX);
-        let gives_up =
-            now >= soak.until + SignedDuration::from_mins(plan.config.policy.soak_data_grace_minutes.into());
-        let mut verdicts = Vec::new();
-        for row in &rows {
-            let id = &row.cluster_id;
-            let baselines: Vec<_> =
-                [before.get(id), yesterday.get(id)].into_iter().flatten().cloned().collect();
-            let verdict = soak::judge(&plan.config.validation.thresholds, &baselines, after.get(id), minutes);
-            match verdict.outcome {
-                soak::SoakOutcome::Fail => verdicts.push((id.clone(), Verdict::Fail)),
-                soak::SoakOutcome::Pass if is_over => verdicts.push((id.clone(), Verdict::Pass)),
-                soak::SoakOutcome::Insufficient if gives_up => verdicts.push((id.clone(), Verdict::Unknown)),
-                soak::SoakOutcome::Pass | soak::SoakOutcome::Insufficient => {}
-            }
-            let decided = verdicts.iter().find(|(judged, _)| judged == id).map(|(_, verdict)| *verdict);
-            if let Some(verdict_word) = decided {
-                let words = format!("{id}: soak {verdict_word}: {}", verdict.reasons.join("; "));
-                self.ledger.audit(&run, Self::NAME, words).await?;
-            }
-            self.ledger.write(&run, &format!("soak#{id}"), &LookEntry { at: now, verdict }).await?;
-        }
-        progress.apply(&verdicts, Phase::Converged, Phase::Soaked);
-        let mut output = next_step(&self.ledger, &run, &plan, progress).await?;
-        if output.decision == Decision::Soak {
-            let left = soak.until.duration_since(now).as_mins().max(0);
-            output.summary = format!("{}; {left} minutes left", output.summary);
-        }
-        Ok(output)
+        Ok(Seen { before, yesterday, after, minutes })
+    }
+
+    /// The soak goes on for a while longer. A second call finds it extended: it is not over any more.
+    async fn more_time(
+        &self,
+        run: &RunRef,
+        plan: &Plan,
+        soak: SoakEntry,
+        now: Timestamp,
+        why: &str,
+        lines: &[String],
+    ) -> Result<SoakEntry, TaskError> {
+        let minutes = plan.config.policy.soak_extension_minutes;
+        let until = now + SignedDuration::from_mins(minutes.into());
+        let soak = SoakEntry { until, extensions: soak.extensions + 1, ..soak };
+        self.ledger.write(run, "soak", &soak).await?;
+        let words = format!("soak {why} (+{minutes} minutes, {}): {}", soak.extensions, first_few(lines));
+        self.ledger.audit(run, Self::NAME, words).await?;
+        Ok(soak)
     }
 }

@@ -75,6 +75,18 @@ pub struct SoakEntry {
     pub until: Timestamp,
     /// When the first change landed: baselines end here.
     pub changed_at: Timestamp,
+    /// How often it was extended.
+    #[serde(default)]
+    pub extensions: u32,
+}
+
+/// What a person is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuestionEntry {
+    /// The clusters that are neither well nor ill enough.
+    pub clusters: Vec<ClusterId>,
+    /// What the judge saw, a line a cluster.
+    pub reasons: Vec<String>,
 }
 
 /// How a run ended, or that it ended.
@@ -104,6 +116,44 @@ pub struct MergeAnswer {
     pub state: MergeEnd,
     /// The commit that landed; empty unless merged.
     pub commit: String,
+}
+
+impl MergeAnswer {
+    /// Nobody merged or closed it in time.
+    pub fn expired() -> Self {
+        Self { state: MergeEnd::Expired, commit: String::new() }
+    }
+}
+
+/// The answer to a task token that waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionAnswer {
+    /// What was decided.
+    pub answer: DecisionEnd,
+    /// Who decided; empty when nobody did.
+    pub who: String,
+    /// Why, in their words.
+    pub reason: String,
+}
+
+impl DecisionAnswer {
+    /// Nobody answered in time.
+    pub fn expired() -> Self {
+        Self { answer: DecisionEnd::Expired, who: String::new(), reason: String::new() }
+    }
+}
+
+/// How waiting for a person's decision ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DecisionEnd {
+    /// The clusters are well enough: go on.
+    Approve,
+    /// They are not: take them back.
+    Reject,
+    /// Nobody answered in time.
+    Expired,
 }
 
 /// How waiting for a merge request ends.

@@ -28,6 +28,10 @@ pub mod restart_proxies;
 
 pub mod judge_soak;
 
+pub mod await_decision;
+
+pub mod answer_decision;
+
 pub mod post_check;
 
 pub mod settle;

@@ -214,6 +214,7 @@ impl PlanBatch {
             self.locks.release(&run.lease()).await.context("release the locks")?;
             return Ok(Self::stop(Decision::Refuse, text::findings(&findings), run, &plan));
         }
+        plan.controls = self.controls(&plan).await?;
         let progress = Progress::planned(plan.clusters.iter().map(|c| c.record.cluster_id.clone()));
         self.ledger.write(&run, "progress", &progress).await?;
         self.ledger.write(&run, "plan", &plan).await?;
@@ -334,6 +335,16 @@ impl PlanBatch {
             )));
         }
         Ok(rows)
+    }
+
+    /// Clusters to judge the soak beside.
+    async fn controls(&self, plan: &Plan) -> Result<Vec<ClusterRecord>, TaskError> {
+        let batches = self.ledger.batches.batches().await.context("read registry")?;
+        let mut others = Vec::new();
+        for batch in batches.keys().filter(|batch| **batch != plan.batch_id) {
+            others.extend(self.ledger.batches.batch(batch).await.context(format!("read batch {batch}"))?);
+        }
+        Ok(plan.choose_controls(others))
     }
 
     /// A prerequisite batch counts when all its clusters are healthy at the target or later.

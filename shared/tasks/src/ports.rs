@@ -14,4 +14,4 @@ pub use store::{
     AuditEntry, BatchReader, ClusterReader, ConfigReader, Fence, Lease, LockOutcome, Locks, RunRecords,
     StatusMove, StatusWriter, VersionChange,
 };
-pub use workflow::{Clock, ExecutionReader, OpenToken, TokenAnswerer, TokenStore};
+pub use workflow::{Answered, Clock, ExecutionReader, OpenToken, TokenAnswerer, TokenStore, WaitsFor};

@@ -1,5 +1,5 @@
 //! `watch-merges`: look at every merge request that somebody waits for, once a minute. Polling is the truth; webhooks
-//! only wake it earlier.
+//! only wake it earlier. The deadline of every other task token is watched along.
 //!
 //! Safe to run twice, also at the same time: answering a token that is gone is a success, and a token is forgotten only
 //! after it was answered.
@@ -7,15 +7,14 @@
 use std::sync::Arc;
 
 use guard_domain::{Direction, RunId};
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::{MergeAnswer, MergeEnd, MergeRequestEntry, RollbackEntry};
+use crate::ledger::{DecisionAnswer, MergeAnswer, MergeRequestEntry, RollbackEntry};
 use crate::task::Task;
 use crate::{
     Clock, CommitReader, Context, FileReader, MergeRequestReader, OpenToken, RunRecords, TaskError,
-    TokenAnswerer, TokenStore, merge,
+    TokenAnswerer, TokenStore, WaitsFor, merge,
 };
 
 /// The task.
@@ -64,11 +63,11 @@ impl Task for WatchMerges {
                 Ok(true) => answered += 1,
                 Ok(false) => {}
                 Err(error) => {
-                    let about = format!(
-                        "run {}, merge request {} of {}",
-                        waiting.run_id, waiting.iid, waiting.project
-                    );
-                    first_error.get_or_insert(error.context(about));
+                    let about = match &waiting.waits_for {
+                        WaitsFor::Merge { project, iid, .. } => format!("merge request {iid} of {project}"),
+                        WaitsFor::Decision => "a person's answer".to_owned(),
+                    };
+                    first_error.get_or_insert(error.context(format!("run {}, {about}", waiting.run_id)));
                 }
             }
         }
@@ -81,25 +80,32 @@ impl Task for WatchMerges {
 
 impl WatchMerges {
     async fn look(&self, waiting: &OpenToken) -> Result<bool, TaskError> {
-        let entry = self.entry(waiting).await?;
-        let request = self
-            .merge_requests
-            .merge_request(&waiting.project, waiting.iid)
-            .await
-            .context("look at the merge request")?;
-        let end = merge::end_of(&request, &entry, self.commits.as_ref(), self.files.as_ref()).await?;
-        let Some(answer) = end.or_else(|| expired(waiting, self.clock.now())) else { return Ok(false) };
-        let output = serde_json::to_value(&answer)
-            .map_err(|error| TaskError::internal(format!("encode answer: {error}")))?;
+        let is_expired = self.clock.now() >= waiting.expires_at;
+        let answer = match &waiting.waits_for {
+            WaitsFor::Merge { direction, project, iid } => {
+                let entry = self.entry(&waiting.run_id, *direction).await?;
+                let request = self
+                    .merge_requests
+                    .merge_request(project, *iid)
+                    .await
+                    .context("look at the merge request")?;
+                let end = merge::end_of(&request, &entry, self.commits.as_ref(), self.files.as_ref()).await?;
+                end.or_else(|| is_expired.then(MergeAnswer::expired)).map(serde_json::to_value)
+            }
+            // The answer itself goes past this task; only the deadline is watched here.
+            WaitsFor::Decision => is_expired.then(DecisionAnswer::expired).map(serde_json::to_value),
+        };
+        let Some(answer) = answer else { return Ok(false) };
+        let output = answer.map_err(|error| TaskError::internal(format!("encode answer: {error}")))?;
         self.answers.answer(&waiting.token, &output).await.context("answer the task token")?;
         self.tokens.drop_token(waiting).await.context("drop the task token")?;
         Ok(true)
     }
 
     /// What was proposed, from the run's record.
-    async fn entry(&self, waiting: &OpenToken) -> Result<MergeRequestEntry, TaskError> {
-        let run_id = RunId::parse(&waiting.run_id).map_err(|error| TaskError::internal(error.to_string()))?;
-        let name = match waiting.direction {
+    async fn entry(&self, run_id: &str, direction: Direction) -> Result<MergeRequestEntry, TaskError> {
+        let run_id = RunId::parse(run_id).map_err(|error| TaskError::internal(error.to_string()))?;
+        let name = match direction {
             Direction::Upgrade => "merge-request#upgrade".to_owned(),
             Direction::Rollback => {
                 let rollback = self.records.entry(&run_id, "rollback").await?.unwrap_or_default();
@@ -113,8 +119,4 @@ impl WatchMerges {
         serde_json::from_value(value)
             .map_err(|error| TaskError::internal(format!("{name} does not decode: {error}")))
     }
-}
-
-fn expired(waiting: &OpenToken, now: Timestamp) -> Option<MergeAnswer> {
-    (now >= waiting.expires_at).then(|| MergeAnswer { state: MergeEnd::Expired, commit: String::new() })
 }

@@ -54,7 +54,7 @@ pub(crate) fn surprises(scenario: Scenario, fleet: &Fleet, report: &Report) -> V
 pub(crate) fn rollout_surprises(scenario: Scenario, fleet: &Fleet, report: &Report) -> Vec<String> {
     let mut found = Vec::new();
     let (start, target) = (fleet.start.to_string(), fleet.target.to_string());
-    let goes_on = scenario == Scenario::Clean;
+    let goes_on = end(scenario).ending == "SUCCEEDED";
     let ended = report.error.as_deref().unwrap_or(&report.execution_status);
     expect(&mut found, "the rollout", ended, if goes_on { "SUCCEEDED" } else { "Halted" });
     let victims = fleet.victims();
@@ -97,9 +97,11 @@ fn compare(found: &mut Vec<String>, line: &ClusterLine, wanted: &Wanted<'_>) {
 fn end(scenario: Scenario) -> End {
     let end = |ending, requests, is_locked| End { ending, requests, is_locked };
     match scenario {
-        Scenario::Clean | Scenario::MergedWhileClosing | Scenario::TwoStarts => {
-            end("SUCCEEDED", &["merged"], false)
-        }
+        Scenario::Clean
+        | Scenario::MergedWhileClosing
+        | Scenario::ExternalCause
+        | Scenario::MarginalAsksAPerson
+        | Scenario::TwoStarts => end("SUCCEEDED", &["merged"], false),
         Scenario::Regression | Scenario::RolloutStuck | Scenario::RestartStuck => {
             end("RolledBack", &["merged", "merged"], false)
         }
@@ -132,6 +134,8 @@ fn wanted<'a>(
         Scenario::RestartStuck if is_first => back(2),
         Scenario::Clean
         | Scenario::MergedWhileClosing
+        | Scenario::ExternalCause
+        | Scenario::MarginalAsksAPerson
         | Scenario::TwoStarts
         | Scenario::Regression
         | Scenario::RolloutStuck

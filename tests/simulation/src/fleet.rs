@@ -123,6 +123,22 @@ impl Fleet {
         Ok(self)
     }
 
+    /// Adds clusters of another batch, which the run does not touch: what the judge compares with.
+    pub(crate) fn add_bystanders(&mut self, count: usize) -> Result<(), FleetError> {
+        let first = self.rows.len();
+        let wider = WorldSpec::healthy(first + count, &self.start.to_string());
+        let batch = batch_name(self.batches.len())?;
+        for mut cluster in wider.clusters.into_iter().skip(first) {
+            cluster.kubernetes_version.clone_from(&self.world.clusters[0].kubernetes_version);
+            self.rows.push(row(&self.world, &cluster, &batch, &self.start)?);
+            let files =
+                wider.files.iter().filter(|(path, _)| path.starts_with(&format!("{}/", cluster.flux_path)));
+            self.world.files.extend(files.map(|(path, text)| (path.clone(), text.clone())));
+            self.world.clusters.push(cluster);
+        }
+        Ok(())
+    }
+
     /// Rows of the batch that goes first.
     pub fn first_batch(&self) -> impl Iterator<Item = &ClusterRecord> {
         self.rows.iter().filter(|row| row.batch_id == self.batches[0])

@@ -1,7 +1,9 @@
 //! The Lambda functions, in this process: every task over the real adapters.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,16 +19,19 @@ use guard_kubernetes::Clusters;
 use guard_memory::{FixedConfig, MemoryStore};
 use guard_tasks::ledger::Ledger;
 use guard_tasks::{
-    JsonTask, await_merge, decide, judge_soak, open_merge_request, plan_batch, plan_rollout, post_check,
-    pre_check, restart_proxies, settle, watch_merges, watch_rollout,
+    JsonTask, answer_decision, await_decision, await_merge, decide, judge_soak, open_merge_request,
+    plan_batch, plan_rollout, post_check, pre_check, restart_proxies, settle, watch_merges, watch_rollout,
 };
 use guard_world::{World, WorldSpec};
+use serde_json::Value;
 
+use crate::faults::{Fault, Faults};
 use crate::ports::{LocalStepFunctions, VirtualTime};
+use crate::stores::Stores;
 use crate::transport::InProcess;
 
 /// Every function's name.
-pub const FUNCTIONS: [&str; 12] = [
+pub const FUNCTIONS: [&str; 14] = [
     "plan-rollout",
     "plan-batch",
     "pre-check",
@@ -37,6 +42,8 @@ pub const FUNCTIONS: [&str; 12] = [
     "watch-rollout",
     "restart-proxies",
     "judge-soak",
+    "await-decision",
+    "answer-decision",
     "post-check",
     "settle",
 ];
@@ -50,10 +57,16 @@ pub(crate) fn function_arn(name: &str) -> String {
     format!("arn:aws:lambda:{}:{}:function:guard-{name}", guard_asl::REGION, guard_asl::ACCOUNT)
 }
 
+/// What a killed function, or one whose reply is lost, is to the state machine.
+const UNKNOWN: &str = "Lambda.Unknown";
+
+/// Longer than any function may run: Lambda's own limit.
+const TOO_LONG: Duration = Duration::from_mins(15);
+
 /// Runs a function when the interpreter calls it.
 pub(crate) struct Functions {
     world: World,
-    transport: Arc<InProcess>,
+    faults: Arc<Faults>,
     tasks: BTreeMap<String, Arc<dyn JsonTask>>,
 }
 
@@ -64,52 +77,85 @@ impl Functions {
         store: &MemoryStore,
         config: Config,
         service: &StepFunctions,
+        faults: &Arc<Faults>,
     ) -> Self {
-        let transport = Arc::new(InProcess::new(world.clone()));
-        let tasks = tasks(&(Arc::clone(&transport) as Arc<dyn Transport>), spec, store, config, service);
+        let transport = InProcess { world: world.clone(), faults: Arc::clone(faults) };
+        let stores = Stores { memory: store.clone(), faults: Arc::clone(faults) };
+        let step_functions = LocalStepFunctions { service: service.clone(), faults: Arc::clone(faults) };
+        let clock = VirtualTime(service.clock());
+        let tasks = tasks(Arc::new(transport), spec, stores, config, step_functions, clock);
         let tasks = tasks.into_iter().map(|task| (function_arn(task.name()), task)).collect();
-        Self { world: world.clone(), transport, tasks }
+        Self { world: world.clone(), faults: Arc::clone(faults), tasks }
     }
+
+    /// Runs it once; `None` when it dies on the way.
+    async fn run(&self, invocation: &Invocation) -> Option<Result<Value, FunctionError>> {
+        let Some(task) = self.tasks.get(&invocation.function) else {
+            return Some(Err(failed(
+                "Lambda.ResourceNotFoundException",
+                format!("Function not found: {}", invocation.function),
+            )));
+        };
+        let mut running = task.invoke(invocation.payload.clone());
+        // Nothing in this process ever waits: a function that is not ready has died at one of its calls, and is dropped
+        // there as Lambda drops it.
+        let outcome = poll_fn(|context| match running.as_mut().poll(context) {
+            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+            Poll::Pending if self.faults.is_dead() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await?;
+        Some(outcome.map_err(|error| failed(error.name.as_str(), error.chain())))
+    }
+}
+
+fn failed(name: &str, message: impl Into<String>) -> FunctionError {
+    FunctionError { error_type: name.to_owned(), error_message: message.into() }
 }
 
 #[async_trait]
 impl TaskRunner for Functions {
     async fn invoke(&self, invocation: Invocation) -> Reply {
         self.world.advance_to(invocation.at);
-        let before = self.transport.calls();
-        let outcome = match self.tasks.get(&invocation.function) {
-            Some(task) => task.invoke(invocation.payload).await.map_err(|error| FunctionError {
-                error_type: error.name.as_str().to_owned(),
-                error_message: error.chain(),
-            }),
-            None => Err(FunctionError {
-                error_type: "Lambda.ResourceNotFoundException".to_owned(),
-                error_message: format!("Function not found: {}", invocation.function),
-            }),
+        let fault = self.faults.begin(&invocation);
+        let outcome = match fault {
+            None | Some(Fault::IsSlow) => self.run(&invocation).await,
+            Some(Fault::Fails(name)) => Some(Err(failed(name, "injected"))),
+            Some(Fault::LosesReply) => {
+                self.run(&invocation).await;
+                Some(Err(failed(UNKNOWN, "the reply was lost")))
+            }
+            Some(Fault::ActsTwice) => {
+                self.run(&invocation).await;
+                self.run(&invocation).await
+            }
+            Some(Fault::Dies) => None,
         };
-        let calls = u32::try_from(self.transport.calls() - before).unwrap_or(u32::MAX);
-        Reply { outcome, took: BARE + PER_CALL.saturating_mul(calls) }
+        let outcome = outcome.unwrap_or_else(|| Err(failed(UNKNOWN, "the function died")));
+        let (calls, waited) = self.faults.spent();
+        let calls = u32::try_from(calls).unwrap_or(u32::MAX);
+        let late = if fault == Some(Fault::IsSlow) { TOO_LONG } else { Duration::ZERO };
+        Reply { outcome, took: BARE + PER_CALL.saturating_mul(calls) + waited + late }
     }
 }
 
 /// The composition that the functions' own packages make for AWS, over one transport.
 fn tasks(
-    transport: &Arc<dyn Transport>,
+    transport: Arc<dyn Transport>,
     spec: &WorldSpec,
-    store: &MemoryStore,
+    store: Stores,
     config: Config,
-    service: &StepFunctions,
+    step_functions: LocalStepFunctions,
+    clock: VirtualTime,
 ) -> Vec<Arc<dyn JsonTask>> {
-    let store = Arc::new(store.clone());
-    let clock = Arc::new(VirtualTime(service.clock()));
-    let step_functions = Arc::new(LocalStepFunctions(service.clone()));
+    let (store, step_functions, clock) = (Arc::new(store), Arc::new(step_functions), Arc::new(clock));
     let credentials = SharedCredentialsProvider::new(Credentials::from_keys("AKIAWORLD", "secret", None));
-    let aws = Arc::new(Aws::new(Arc::clone(transport), credentials, clock.clone(), Endpoints::default()));
-    let clusters = Arc::new(Clusters::new(Arc::clone(transport), aws));
+    let aws = Arc::new(Aws::new(Arc::clone(&transport), credentials, clock.clone(), Endpoints::default()));
+    let clusters = Arc::new(Clusters::new(Arc::clone(&transport), aws));
     let gitlab =
-        Arc::new(GitLab::new(Arc::clone(transport), &config.gitlab.url, spec.gitlab_token.clone().into()));
+        Arc::new(GitLab::new(Arc::clone(&transport), &config.gitlab.url, spec.gitlab_token.clone().into()));
     let datadog = Arc::new(Datadog::new(
-        Arc::clone(transport),
+        transport,
         &config.datadog.site,
         spec.datadog_api_key.clone().into(),
         spec.datadog_app_key.clone().into(),
@@ -159,7 +205,7 @@ fn tasks(
             commits: gitlab.clone(),
             files: gitlab.clone(),
             tokens: store.clone(),
-            answers: step_functions,
+            answers: step_functions.clone(),
             records: store.clone(),
             clock,
         }),
@@ -175,6 +221,8 @@ fn tasks(
             ledger: ledger.clone(),
         }),
         Arc::new(judge_soak::JudgeSoak { traffic: datadog, ledger: ledger.clone() }),
+        Arc::new(await_decision::AwaitDecision { tokens: store.clone(), ledger: ledger.clone() }),
+        Arc::new(answer_decision::AnswerDecision { tokens: store.clone(), answers: step_functions }),
         Arc::new(post_check::PostCheck { health: clusters, ledger: ledger.clone() }),
         Arc::new(settle::Settle {
             merge_requests: gitlab.clone(),

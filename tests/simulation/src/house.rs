@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use guard_asl::{ApiError, Step, StepFunctions, TaskRunner, Transition};
+use guard_asl::{ApiError, Step, StepFunctions, Transition};
 use guard_memory::MemoryStore;
 use guard_world::World;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use crate::faults::{FaultHook, Faults};
 use crate::fleet::Fleet;
 use crate::functions::{Functions, function_arn};
 use crate::machines::{MachineError, machines};
@@ -20,20 +21,33 @@ pub struct House {
     pub store: MemoryStore,
     /// Step Functions.
     pub service: StepFunctions,
-    functions: Box<dyn TaskRunner>,
+    functions: Functions,
+}
+
+/// A person answers the judge's question of a run, after a while.
+pub fn answer_later(
+    service: &StepFunctions,
+    after: SignedDuration,
+    run_id: &str,
+    answer: &str,
+    reason: &str,
+) {
+    let payload = json!({"run_id": run_id, "answer": answer, "who": "robin", "reason": reason});
+    service.schedule_invocation(service.now() + after, &function_arn("answer-decision"), payload);
 }
 
 impl House {
     /// A house around a fleet.
     pub fn new(fleet: &Fleet) -> Result<Self, MachineError> {
-        Self::wrapped(fleet, |functions| functions)
+        Self::build(fleet, None)
     }
 
-    /// The same, with every invocation of a function going through what `wrap` makes of the functions.
-    pub fn wrapped(
-        fleet: &Fleet,
-        wrap: impl FnOnce(Box<dyn TaskRunner>) -> Box<dyn TaskRunner>,
-    ) -> Result<Self, MachineError> {
+    /// The same, in which things go wrong where the hook says so.
+    pub fn with_faults(fleet: &Fleet, hook: impl FaultHook + 'static) -> Result<Self, MachineError> {
+        Self::build(fleet, Some(Arc::new(hook)))
+    }
+
+    fn build(fleet: &Fleet, hook: Option<Arc<dyn FaultHook>>) -> Result<Self, MachineError> {
         let world = World::new(fleet.world.clone());
         let service = StepFunctions::new(fleet.world.seed, fleet.world.start);
         for machine in machines()? {
@@ -44,8 +58,10 @@ impl House {
                 .map_err(|error| MachineError::Refused { machine: name, error })?;
         }
         let store = MemoryStore::with_clusters(fleet.rows.clone());
-        let functions = Functions::new(&world, &fleet.world, &store, fleet.config.clone(), &service);
-        Ok(Self { world, store, service, functions: wrap(Box::new(functions)) })
+        let faults = Arc::new(Faults::new(hook));
+        let functions = Functions::new(&world, &fleet.world, &store, fleet.config.clone(), &service, &faults);
+        service.set_faults(Arc::new(move |attempt| faults.at_state(attempt)));
+        Ok(Self { world, store, service, functions })
     }
 
     /// Tells `observer` of every state that is entered and left.
@@ -61,14 +77,21 @@ impl House {
     /// Runs until no execution is running: events in the order of time, `watch-merges` every minute as EventBridge calls
     /// it, the world in step.
     pub async fn run(&self) {
+        self.run_watching(|_| {}).await;
+    }
+
+    /// The same, telling of every step.
+    pub async fn run_watching(&self, tell: impl Fn(&Step) + Send + Sync) {
         let watcher = function_arn("watch-merges");
         let minute = SignedDuration::from_mins(1);
         self.service.schedule_invocation(self.service.now() + minute, &watcher, json!({}));
         while self.service.is_busy() {
-            match self.service.step(self.functions.as_ref()).await {
+            let step = self.service.step(&self.functions).await;
+            tell(&step);
+            match step {
                 Step::Idle => break,
-                Step::Invoked { at, .. } => {
-                    if self.service.is_busy() {
+                Step::Invoked { at, function, .. } => {
+                    if function == watcher && self.service.is_busy() {
                         self.service.schedule_invocation(at + minute, &watcher, json!({}));
                     }
                 }

@@ -4,6 +4,7 @@
 //! Start reading at [`House`]; [`Story`] is a scripted run with a report.
 
 mod expectation;
+mod faults;
 mod fleet;
 mod functions;
 mod house;
@@ -11,12 +12,14 @@ mod machines;
 mod ports;
 mod report;
 mod scenario;
+mod stores;
 mod story;
 mod transport;
 
+pub use faults::{Fault, FaultHook, Occasion, What};
 pub use fleet::{Fleet, FleetError, FluxFile};
 pub use functions::FUNCTIONS;
-pub use house::House;
+pub use house::{House, answer_later};
 pub use machines::{MACHINES, MachineError, lint_rules, machine, machines};
 pub use report::{BillLine, ClusterLine, FileLine, MergeRequestLine, Report, SoakLine};
 pub use scenario::Scenario;

@@ -1,10 +1,17 @@
 //! Ports that AWS serves in production and the interpreter serves here.
 
+use std::future::ready;
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use guard_asl::{ApiError, Status, StepFunctions, VirtualClock};
-use guard_tasks::{Clock, ExecutionReader, TaskError, TokenAnswerer};
+use guard_tasks::{Answered, Clock, ExecutionReader, TaskError, TokenAnswerer};
 use jiff::Timestamp;
 use serde_json::Value;
+
+use crate::faults::Faults;
 
 /// The interpreter's time.
 pub(crate) struct VirtualTime(pub(crate) VirtualClock);
@@ -15,25 +22,38 @@ impl Clock for VirtualTime {
     }
 }
 
-/// The interpreter as Step Functions' API.
-pub(crate) struct LocalStepFunctions(pub(crate) StepFunctions);
+/// The interpreter as Step Functions' API, called as AWS is called.
+pub(crate) struct LocalStepFunctions {
+    pub(crate) service: StepFunctions,
+    pub(crate) faults: Arc<Faults>,
+}
+
+/// As the real adapter waits.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 #[async_trait]
 impl ExecutionReader for LocalStepFunctions {
     async fn is_running(&self, execution_arn: &str) -> Result<bool, TaskError> {
-        Ok(self
-            .0
-            .describe_execution(execution_arn)
-            .is_some_and(|execution| execution.status == Status::Running))
+        let look = || -> BoxFuture<'_, bool> {
+            let execution = self.service.describe_execution(execution_arn);
+            Box::pin(ready(execution.is_some_and(|execution| execution.status == Status::Running)))
+        };
+        let operation = "DescribeExecution".to_owned();
+        Ok(self.faults.call("Step Functions", operation, TIMEOUT, look).await?)
     }
 }
 
 #[async_trait]
 impl TokenAnswerer for LocalStepFunctions {
-    async fn answer(&self, token: &str, output: &Value) -> Result<(), TaskError> {
-        match self.0.send_task_success(token, output.clone()) {
+    async fn answer(&self, token: &str, output: &Value) -> Result<Answered, TaskError> {
+        let send = || -> BoxFuture<'_, Result<(), ApiError>> {
+            Box::pin(ready(self.service.send_task_success(token, output.clone())))
+        };
+        let operation = "SendTaskSuccess".to_owned();
+        match self.faults.call("Step Functions", operation, TIMEOUT, send).await? {
+            Ok(()) => Ok(Answered::InTime),
             // Answered before, timed out or stopped: nobody waits any more.
-            Ok(()) | Err(ApiError::TaskDoesNotExist(_) | ApiError::TaskTimedOut(_)) => Ok(()),
+            Err(ApiError::TaskDoesNotExist(_) | ApiError::TaskTimedOut(_)) => Ok(Answered::TooLate),
             Err(error) => Err(TaskError::internal(format!("SendTaskSuccess: {error}"))),
         }
     }

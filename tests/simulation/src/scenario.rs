@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use guard_asl::Transition;
+use guard_asl::{StepFunctions, Transition, TransitionKind};
 use guard_world::{Answer, Regression, System, World};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, FleetError};
+use crate::house::answer_later;
 
 /// What happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,10 @@ pub enum Scenario {
     FluxSuspended,
     /// A workload of one cluster never becomes ready after its restart.
     RestartStuck,
+    /// Something outside makes every cluster's requests fail during the soak, upgraded or not.
+    ExternalCause,
+    /// The new version makes some clusters a little slower, too little to call.
+    MarginalAsksAPerson,
     /// Datadog is out of reach from the soak on.
     DatadogDown,
     /// A regression, and nobody merges the way back.
@@ -43,7 +48,7 @@ pub enum Scenario {
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Clean,
         Self::Regression,
         Self::PreCheckFails,
@@ -53,6 +58,8 @@ impl Scenario {
         Self::RolloutStuck,
         Self::FluxSuspended,
         Self::RestartStuck,
+        Self::ExternalCause,
+        Self::MarginalAsksAPerson,
         Self::DatadogDown,
         Self::RollbackUnmerged,
         Self::RollbackFails,
@@ -72,6 +79,8 @@ impl Scenario {
             Self::RolloutStuck => "rollout-stuck",
             Self::FluxSuspended => "flux-suspended",
             Self::RestartStuck => "restart-stuck",
+            Self::ExternalCause => "external-cause",
+            Self::MarginalAsksAPerson => "marginal-asks-a-person",
             Self::DatadogDown => "datadog-down",
             Self::RollbackUnmerged => "rollback-unmerged",
             Self::RollbackFails => "rollback-fails",
@@ -98,6 +107,12 @@ impl Scenario {
                 "Flux is suspended while the request waits; the run stops and a person must look"
             }
             Self::RestartStuck => "a restarted workload never becomes ready; its cluster goes back",
+            Self::ExternalCause => {
+                "clusters that were not upgraded suffer alike; the soak is held until that is over, then passes"
+            }
+            Self::MarginalAsksAPerson => {
+                "some clusters are a little slower, too close to call; a person looks and approves"
+            }
             Self::DatadogDown => "Datadog is silent during the soak; no verdict, no rollback, the run stops",
             Self::RollbackUnmerged => {
                 "nobody merges the rollback; the clusters stay rollback-required and locked"
@@ -116,7 +131,7 @@ impl Scenario {
     }
 
     /// What must be so before the world begins.
-    pub(crate) fn set(self, fleet: &mut Fleet) {
+    pub(crate) fn set(self, fleet: &mut Fleet) -> Result<(), FleetError> {
         let policy = &mut fleet.config.policy;
         match self {
             Self::MrClosed => fleet.world.person.upgrade = Answer::Close { after: Duration::from_mins(40) },
@@ -129,6 +144,12 @@ impl Scenario {
                 policy.merge_timeout_hours = 1;
             }
             Self::RestartStuck => policy.restart_timeout_minutes = 30,
+            // With several batches the later ones are what the judge compares with.
+            Self::ExternalCause if fleet.batches.len() == 1 => fleet.add_bystanders(3)?,
+            Self::MarginalAsksAPerson => {
+                policy.soak_extensions_max = 1;
+                fleet.config.validation.thresholds.latency_increase_percent = 20.0;
+            }
             Self::RollbackUnmerged => {
                 fleet.world.person.rollback = Answer::Ignore;
                 policy.merge_timeout_hours = 24;
@@ -138,22 +159,27 @@ impl Scenario {
             | Self::PreCheckFails
             | Self::RolloutStuck
             | Self::FluxSuspended
+            | Self::ExternalCause
             | Self::DatadogDown
             | Self::RollbackFails
             | Self::DryRun
             | Self::TwoStarts => {}
         }
+        Ok(())
     }
 
     /// What is bent before the run begins.
     pub(crate) fn bend(self, fleet: &Fleet, world: &World) {
         let victims = fleet.victims();
         let at = |minutes| fleet.world.start + SignedDuration::from_mins(minutes);
-        if self.regresses() {
+        let regress = |error_factor, latency_factor| {
             for id in &victims {
                 let from_version = fleet.target.to_string();
-                world.regress(id, Regression { from_version, error_factor: 30.0, latency_factor: 1.3 });
+                world.regress(id, Regression { from_version, error_factor, latency_factor });
             }
+        };
+        if self.regresses() {
+            regress(30.0, 1.3);
         }
         let Some(first) = victims.first() else { return };
         match self {
@@ -162,6 +188,8 @@ impl Scenario {
             Self::MergedWhileClosing => world.outage(System::GitLab, at(55), at(90), 503),
             Self::RolloutStuck => world.stall_istiod(first, true),
             Self::RestartStuck => world.stall_workload(first, "data", "ledger"),
+            // The judge calls 14 % to 20 % close; the noise of a short look is about 2 %.
+            Self::MarginalAsksAPerson => regress(1.0, 1.17),
             // From the soak on, for ever.
             Self::DatadogDown => world.outage(System::Datadog, at(25), Timestamp::MAX, 503),
             Self::RollbackFails => {
@@ -178,6 +206,7 @@ impl Scenario {
             | Self::MrClosed
             | Self::MrExpired
             | Self::FluxSuspended
+            | Self::ExternalCause
             | Self::RollbackUnmerged
             | Self::DryRun
             | Self::TwoStarts => {}
@@ -185,12 +214,38 @@ impl Scenario {
     }
 
     /// What is bent while the run is on its way.
-    pub(crate) fn interfere(self, fleet: &Fleet, world: &World, transition: &Transition) {
-        if self == Self::FluxSuspended
-            && transition.state.as_deref() == Some("AwaitUpgradeMerge")
-            && let Some(first) = fleet.victims().first()
-        {
-            world.suspend_flux(first, true);
+    pub(crate) fn interfere(
+        self,
+        fleet: &Fleet,
+        world: &World,
+        service: &StepFunctions,
+        transition: &Transition,
+    ) {
+        if transition.kind != TransitionKind::Entered {
+            return;
+        }
+        let victims = fleet.victims();
+        match (self, transition.state.as_deref()) {
+            (Self::FluxSuspended, Some("AwaitUpgradeMerge")) => {
+                if let Some(first) = victims.first() {
+                    world.suspend_flux(first, true);
+                }
+            }
+            // From the middle of the first batch's soak until after its end.
+            (Self::ExternalCause, Some("ConvergeClusters")) if is_first_batch(fleet, transition) => {
+                let from = transition.at + SignedDuration::from_mins(30);
+                world.shock(from, from + SignedDuration::from_mins(90), 30.0, 1.3);
+            }
+            (Self::MarginalAsksAPerson, Some("AwaitDecision")) => {
+                let reason = "a few milliseconds are fine for these services";
+                let after = SignedDuration::from_mins(25);
+                answer_later(service, after, &transition.execution, "approve", reason);
+            }
+            _ => {}
         }
     }
+}
+
+fn is_first_batch(fleet: &Fleet, transition: &Transition) -> bool {
+    transition.execution.starts_with(fleet.batches[0].as_str())
 }

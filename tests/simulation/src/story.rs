@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use guard_asl::{ApiError, TaskRunner, Transition};
+use guard_asl::{ApiError, Transition};
 use serde_json::{Value, json};
 
 use crate::expectation;
+use crate::faults::{FaultHook, Occasion};
 use crate::fleet::{Fleet, FleetError, FluxFile};
 use crate::house::House;
 use crate::machines::MachineError;
@@ -36,17 +37,17 @@ pub enum StoryError {
 impl Story {
     /// Sets the stage.
     pub fn new(scenario: Scenario, fleet: Fleet) -> Result<Self, StoryError> {
-        Self::wrapped(scenario, fleet, |functions| functions)
+        Self::with_faults(scenario, fleet, |_: &Occasion| None)
     }
 
-    /// The same, with every invocation of a function going through what `wrap` makes of the functions.
-    pub fn wrapped(
+    /// The same, in which things go wrong where the hook says so.
+    pub fn with_faults(
         scenario: Scenario,
         mut fleet: Fleet,
-        wrap: impl FnOnce(Box<dyn TaskRunner>) -> Box<dyn TaskRunner>,
+        hook: impl FaultHook + 'static,
     ) -> Result<Self, StoryError> {
-        scenario.set(&mut fleet);
-        let house = House::wrapped(&fleet, wrap)?;
+        scenario.set(&mut fleet)?;
+        let house = House::with_faults(&fleet, hook)?;
         scenario.bend(&fleet, &house.world);
         let story = Self { scenario, fleet: Arc::new(fleet), house };
         story.observe(|_| {});
@@ -76,9 +77,10 @@ impl Story {
 
     /// Tells `observer` of every state that is entered and left.
     pub fn observe(&self, observer: impl Fn(&Transition) + Send + Sync + 'static) {
-        let (scenario, fleet, world) = (self.scenario, Arc::clone(&self.fleet), self.house.world.clone());
+        let (scenario, fleet) = (self.scenario, Arc::clone(&self.fleet));
+        let (world, service) = (self.house.world.clone(), self.house.service.clone());
         self.house.observe(move |transition| {
-            scenario.interfere(&fleet, &world, transition);
+            scenario.interfere(&fleet, &world, &service, transition);
             observer(transition);
         });
     }

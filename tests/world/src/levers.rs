@@ -139,11 +139,11 @@ impl World {
         self.state().outages.push(Outage { system, from, until, status });
     }
 
-    /// Something outside makes every cluster's traffic worse from now on; factors of 1 end it.
-    pub fn shock(&self, error_factor: f64, latency_factor: f64) {
-        let mut state = self.state();
-        let since = state.now;
-        state.signals.shocks.push(Shock { since, error_factor, latency_factor });
+    /// Something outside makes every cluster's traffic worse during a time.
+    pub fn shock(&self, from: Timestamp, until: Timestamp, error_factor: f64, latency_factor: f64) {
+        let shocks = &mut self.state().signals.shocks;
+        shocks.push(Shock { since: from, error_factor, latency_factor });
+        shocks.push(Shock { since: until, error_factor: 1.0, latency_factor: 1.0 });
     }
 
     /// GUARD's role may no longer use a resource (its plural name) of a cluster.

@@ -8,7 +8,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionError;
 use aws_sdk_sfn::types::ExecutionStatus;
 use guard_http::{System, Transport};
-use guard_tasks::{Clock, Context as _, ExecutionReader, TaskError, TokenAnswerer};
+use guard_tasks::{Answered, Clock, Context as _, ExecutionReader, TaskError, TokenAnswerer};
 use serde_json::Value;
 
 use crate::error;
@@ -59,18 +59,18 @@ impl ExecutionReader for StepFunctions {
 
 #[async_trait]
 impl TokenAnswerer for StepFunctions {
-    async fn answer(&self, token: &str, output: &Value) -> Result<(), TaskError> {
+    async fn answer(&self, token: &str, output: &Value) -> Result<Answered, TaskError> {
         let answer =
             self.client.send_task_success().task_token(token).output(output.to_string()).send().await;
         match answer {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(Answered::InTime),
             // Answered before, timed out, or its execution was stopped: nobody waits for it any more.
             Err(refused)
                 if refused.as_service_error().is_some_and(|why| {
                     why.is_task_does_not_exist() || why.is_task_timed_out() || why.is_invalid_token()
                 }) =>
             {
-                Ok(())
+                Ok(Answered::TooLate)
             }
             Err(refused) => Err(error::classify("Step Functions SendTaskSuccess", &refused)),
         }

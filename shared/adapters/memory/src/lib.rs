@@ -30,7 +30,7 @@ struct Tables {
     /// (run, entry) to value.
     records: BTreeMap<(String, String), Value>,
     audit: BTreeMap<String, Vec<AuditEntry>>,
-    /// (run, direction) to token.
+    /// (run, what it waits for) to token.
     tokens: BTreeMap<(String, &'static str), OpenToken>,
     /// Names of runs that wrote anything, for a caller that lists them.
     runs: BTreeSet<String>,

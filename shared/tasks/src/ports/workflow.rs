@@ -24,32 +24,64 @@ pub trait ExecutionReader: Send + Sync {
 /// Step Functions, answered.
 #[async_trait]
 pub trait TokenAnswerer: Send + Sync {
-    /// Sends the token's success. A token that is gone (answered before, timed out, its execution stopped) is fine:
+    /// Sends the token's success. A token that is gone (answered before, timed out, its execution stopped) is no error:
     /// answering is safe to repeat.
-    async fn answer(&self, token: &str, output: &Value) -> Result<(), TaskError>;
+    async fn answer(&self, token: &str, output: &Value) -> Result<Answered, TaskError>;
 }
 
-/// A task token that waits for a merge request.
+/// What became of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answered {
+    /// The state that waited goes on with it.
+    InTime,
+    /// Nobody waited any more.
+    TooLate,
+}
+
+/// A task token that waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenToken {
     /// The run that waits.
     pub run_id: String,
-    /// Which of its merge requests.
-    pub direction: Direction,
-    /// GitLab project.
-    pub project: String,
-    /// Merge request number.
-    pub iid: u64,
+    /// For what.
+    pub waits_for: WaitsFor,
     /// When waiting ends.
     pub expires_at: Timestamp,
     /// The secret that answers the state. Never logged.
     pub token: String,
 }
 
+/// What ends the waiting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitsFor {
+    /// A merge request is merged or closed.
+    Merge {
+        /// Which of the run's merge requests.
+        direction: Direction,
+        /// GitLab project.
+        project: String,
+        /// Merge request number.
+        iid: u64,
+    },
+    /// A person answers the judge's question.
+    Decision,
+}
+
+impl WaitsFor {
+    /// Its name inside of a run: no run waits twice for the same at once.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Merge { direction, .. } => direction.as_str(),
+            Self::Decision => "decision",
+        }
+    }
+}
+
 /// Tokens that wait, across all runs.
 #[async_trait]
 pub trait TokenStore: Send + Sync {
-    /// Keeps a token; the same run and direction again replaces it (a retried state has a new token).
+    /// Keeps a token; the same run waiting for the same again replaces it (a retried state has a new token).
     async fn keep(&self, token: &OpenToken) -> Result<(), TaskError>;
 
     /// Every token that was kept and not dropped.

@@ -2,6 +2,7 @@
 
 use super::core::{Activity, BranchId, Call, Core, Visit};
 use super::data::Sources;
+use super::fault::AttemptFault;
 use super::flow::Called;
 use super::queue::Event;
 use super::runner::{Invocation, Reply};
@@ -58,7 +59,13 @@ fn prepare(task: &Task, input: &Value, sources: &Sources<'_>) -> Result<Prepared
 }
 
 impl Core {
-    pub(super) fn begin_call(&mut self, id: BranchId, task: &Task, input: &Value) -> Called {
+    pub(super) fn begin_call(
+        &mut self,
+        id: BranchId,
+        task: &Task,
+        input: &Value,
+        fault: Option<AttemptFault>,
+    ) -> Called {
         let token = (task.resource == Resource::InvokeWithToken).then(|| self.new_token());
         let branch = self.branches.get(&id)?;
         let state = Arc::clone(&branch.state);
@@ -78,8 +85,13 @@ impl Core {
         }
         self.record_on(id, "TaskScheduled", details);
         self.record_on(id, "TaskStarted", json!({"resourceType": kind, "resource": resource}));
-        let call = Call { token: token.clone(), child: None, heartbeat: heartbeat.map(seconds), beats: 0 };
+        let heartbeats = heartbeat.map(seconds);
+        let call =
+            Call { token: token.clone(), child: None, heartbeat: heartbeats, beats: 0, fault: fault.clone() };
         let visit = self.revisit(id, Activity::Calling(call))?;
+        if let Some(AttemptFault::Fail(error)) = fault {
+            return self.call_failed(visit, Failure::new(error, "injected"));
+        }
         if let Some(token) = token {
             self.tokens.insert(token, visit);
         }
@@ -102,7 +114,7 @@ impl Core {
             payload: parameters.get("Payload").cloned().unwrap_or_else(|| Value::Object(Map::new())),
             execution_arn: Some(branch.execution.clone()),
             state: Some(branch.state.name.clone()),
-            attempt: u32::try_from(branch.retries.iter().sum::<u64>()).unwrap_or(u32::MAX),
+            attempt: branch.retry_count(),
             at: self.now(),
         };
         Some((visit, invocation))
@@ -120,6 +132,9 @@ impl Core {
         };
         let input = parameters.get("Input").cloned().unwrap_or_else(|| Value::Object(Map::new()));
         let parent = self.branches.get(&visit.branch)?.execution.clone();
+        if self.fault_of(visit) == Some(&AttemptFault::ActTwice) {
+            let _ = self.start(machine, name, input.clone(), Some(parent.clone()));
+        }
         match self.start(machine, name, input, Some(parent)) {
             Ok(arn) => {
                 let start = self.executions.get(&arn)?.start;
@@ -145,6 +160,10 @@ impl Core {
 
     /// A Lambda function's reply has landed.
     pub(super) fn take_reply(&mut self, visit: Visit, reply: Reply) -> Called {
+        if let Some(AttemptFault::LoseResult(error)) = self.fault_of(visit) {
+            let failure = Failure::new(error.clone(), "the result was lost");
+            return self.call_failed(visit, failure);
+        }
         let branch = self.visited(visit)?;
         let Activity::Calling(call) = &branch.activity else { return None };
         let has_token = call.token.is_some();
@@ -203,6 +222,14 @@ impl Core {
     }
 
     pub(super) fn child_ended(&mut self, visit: Visit, child: &str) -> Called {
+        match self.fault_of(visit) {
+            Some(AttemptFault::LoseResult(error)) => {
+                let failure = Failure::new(error.clone(), "the result was lost");
+                return self.call_failed(visit, failure);
+            }
+            Some(AttemptFault::TimeOut) => return None,
+            _ => {}
+        }
         let execution = self.executions.get(child)?;
         match execution.sync_result() {
             Ok(result) => self.call_succeeded(visit, result),

@@ -2,6 +2,7 @@
 
 use super::execution::{Execution, Status};
 use super::fan::Fan;
+use super::fault::{AttemptFault, FaultHook};
 use super::queue::{Event, Order, Queue};
 use super::runner::Invocation;
 use super::transition::{Transition, TransitionKind};
@@ -44,6 +45,13 @@ pub(super) struct Branch {
     pub(super) last_event: u64,
 }
 
+impl Branch {
+    /// `$$.State.RetryCount`.
+    pub(super) fn retry_count(&self) -> u32 {
+        u32::try_from(self.retries.iter().sum::<u64>()).unwrap_or(u32::MAX)
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum Activity {
     /// The next event enters the state.
@@ -62,6 +70,8 @@ pub(super) struct Call {
     pub(super) child: Option<String>,
     pub(super) heartbeat: Option<Duration>,
     pub(super) beats: u64,
+    /// What a test makes go wrong with it.
+    pub(super) fault: Option<AttemptFault>,
 }
 
 pub(super) struct Core {
@@ -79,6 +89,7 @@ pub(super) struct Core {
     pub(super) untold: Vec<Transition>,
     pub(super) numbers: u64,
     pub(super) plain_invocations: u64,
+    pub(super) faults: FaultHook,
 }
 
 /// What one popped event led to.

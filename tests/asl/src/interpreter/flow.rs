@@ -3,6 +3,7 @@
 use super::call::seconds;
 use super::core::{Activity, BranchId, Core, Visit};
 use super::data::Sources;
+use super::fault::AttemptFault;
 use super::queue::Event;
 use super::runner::Invocation;
 use super::transition::TransitionKind;
@@ -44,8 +45,21 @@ impl Core {
             Ok(input) => input,
             Err(failure) => return self.fail(id, failure),
         };
+        let fault = self.fault_at(id);
+        match (&fault, &state.kind) {
+            (Some(AttemptFault::Stop), _) => {
+                let arn = self.branches.get(&id)?.execution.clone();
+                self.abort_execution(&arn, "Stopped", "stopped by a test");
+                return None;
+            }
+            // A Task tells its failure in its own events.
+            (Some(AttemptFault::Fail(error)), kind) if !matches!(kind, StateKind::Task(_)) => {
+                return self.fail(id, Failure::new(error.clone(), "injected"));
+            }
+            _ => {}
+        }
         match &state.kind {
-            StateKind::Task(task) => self.begin_call(id, task, &input),
+            StateKind::Task(task) => self.begin_call(id, task, &input, fault),
             StateKind::Map(map) => self.begin_map(id, map, &input, &sources),
             StateKind::Choice(choice) => self.choose(id, choice, input, &sources),
             StateKind::Wait(wait) => self.begin_wait(id, wait, &input, &sources),

@@ -6,6 +6,7 @@ mod core;
 mod data;
 mod execution;
 mod fan;
+mod fault;
 mod flow;
 mod queue;
 mod recover;
@@ -15,6 +16,7 @@ mod tokens;
 mod transition;
 
 pub use execution::{ExecutionDescription, Status};
+pub use fault::{Attempt, AttemptFault};
 pub use queue::Order;
 pub use runner::{Invocation, Reply, TaskRunner};
 pub use service::{Step, StepFunctions};

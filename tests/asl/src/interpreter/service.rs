@@ -2,6 +2,7 @@
 
 use super::core::{Core, Happened};
 use super::execution::{Execution, ExecutionDescription, Status};
+use super::fault::{Attempt, AttemptFault, FaultHook};
 use super::queue::{Event, Order, Queue};
 use super::runner::TaskRunner;
 use super::transition::Transition;
@@ -86,6 +87,7 @@ impl StepFunctions {
             untold: Vec::new(),
             numbers: 0,
             plain_invocations: 0,
+            faults: FaultHook::default(),
         };
         Self { core: Arc::new(Mutex::new(core)), observer: Arc::default(), clock }
     }
@@ -147,6 +149,12 @@ impl StepFunctions {
     /// Tells each transition to `observer`, in order, right after it happened.
     pub fn set_observer(&self, observer: Arc<dyn Fn(&Transition) + Send + Sync>) {
         *self.observer.lock().unwrap_or_else(PoisonError::into_inner) = Some(observer);
+    }
+
+    /// Asks `faults` before each attempt at a state what goes wrong with it. It runs under the service's lock: it must
+    /// not call the service.
+    pub fn set_faults(&self, faults: Arc<dyn Fn(&Attempt) -> Option<AttemptFault> + Send + Sync>) {
+        self.with(|core| core.faults = FaultHook(Some(faults)));
     }
 
     /// StartExecution: `machine` is a name or an ARN; without a name the execution gets a random one. Gives
@@ -261,9 +269,15 @@ impl StepFunctions {
             Happened::Progress { at, execution, state, call } => {
                 let function = call.as_ref().map(|(_, invocation)| invocation.function.clone());
                 if let Some((visit, invocation)) = call {
+                    let fault = self.with(|core| core.fault_of(visit).cloned());
+                    if fault == Some(AttemptFault::ActTwice) {
+                        runner.invoke(invocation.clone()).await;
+                    }
                     let reply = runner.invoke(invocation).await;
                     let landing = at.saturating_add(reply.took).unwrap_or(Timestamp::MAX);
-                    self.with(|core| core.plan(landing, Event::Reply(visit, Box::new(reply))));
+                    if fault != Some(AttemptFault::TimeOut) {
+                        self.with(|core| core.plan(landing, Event::Reply(visit, Box::new(reply))));
+                    }
                 }
                 Step::Progress { at, execution, state, function }
             }

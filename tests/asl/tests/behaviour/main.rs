@@ -8,6 +8,7 @@ mod data_flow;
 mod drawing;
 #[cfg(test)]
 mod failures;
+mod faults;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]

@@ -136,7 +136,7 @@ fn silence_leaves_nothing_and_a_shock_reaches_everyone() {
     assert_eq!(query(&world, ALL, 50)["series"], json!([]));
     world.silence_metrics(Some(CLUSTER), false);
     let before = mean(&world, &P95.replace(CLUSTER, "test-euw1-2"), 60);
-    world.shock(1.0, 3.0);
+    world.shock(world.now(), jiff::Timestamp::MAX, 1.0, 3.0);
     wait(&world, 3600);
     assert!(!query(&world, ALL, 30)["series"].as_array().unwrap().is_empty());
     for cluster in [CLUSTER, "test-euw1-2"] {

@@ -2,7 +2,7 @@
 
 use guard_aws::{OwnKeys, StepFunctions};
 use guard_http::System;
-use guard_tasks::{ErrorName, ExecutionReader as _, TaskError, TokenAnswerer as _};
+use guard_tasks::{Answered, ErrorName, ExecutionReader as _, TaskError, TokenAnswerer as _};
 use serde_json::{Value, json};
 
 use crate::account::{Asked, REGION, answering, clock, keys};
@@ -54,7 +54,8 @@ async fn a_question_without_answer_is_an_error() {
 #[tokio::test]
 async fn an_answer_carries_the_output_as_text() {
     let (sfn, asked) = step_functions(200, &json!({}));
-    sfn.answer("token-1", &json!({"state": "merged"})).await.unwrap();
+    let answered = sfn.answer("token-1", &json!({"state": "merged"})).await.unwrap();
+    assert_eq!(answered, Answered::InTime);
     assert_eq!(asked.only_body(), json!({"taskToken": "token-1", "output": "{\"state\":\"merged\"}"}));
     let call = &asked.calls()[0];
     assert_eq!(call.system, System::StepFunctions);
@@ -67,7 +68,7 @@ async fn an_answer_carries_the_output_as_text() {
 async fn a_token_that_nobody_waits_for_is_answered() {
     for code in ["TaskDoesNotExist", "TaskTimedOut", "InvalidToken"] {
         let (sfn, asked) = step_functions(400, &refusal(code));
-        sfn.answer("token-1", &json!({})).await.unwrap();
+        assert_eq!(sfn.answer("token-1", &json!({})).await.unwrap(), Answered::TooLate);
         assert_eq!(asked.calls().len(), 1);
     }
 }

@@ -1,0 +1,67 @@
+//! `await-decision`: keep the task token of a state that waits for a person's answer.
+//!
+//! The question is in the run record; the answer comes through `answer-decision`, its deadline through `watch-merges`.
+//! Safe to run twice: a retried state brings a new token, which replaces the old one.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::judge_soak::first_few;
+use crate::ledger::{Ledger, QuestionEntry, RunRef};
+use crate::task::Task;
+use crate::{Context, OpenToken, TaskError, TokenStore, WaitsFor};
+
+/// The task.
+pub struct AwaitDecision {
+    /// Tokens that wait.
+    pub tokens: Arc<dyn TokenStore>,
+    /// Registry and run record.
+    pub ledger: Ledger,
+}
+
+/// Payload.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// The run.
+    pub run: RunRef,
+    /// `$$.Task.Token`.
+    pub token: String,
+}
+
+/// Answer; the state's result is what the token is answered with.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Output {
+    /// What the person is asked.
+    pub question: String,
+}
+
+impl Task for AwaitDecision {
+    const NAME: &'static str = "await-decision";
+    type Input = Input;
+    type Output = Output;
+
+    async fn run(&self, input: Input) -> Result<Output, TaskError> {
+        let Input { run, token } = input;
+        let plan = self.ledger.plan(&run).await?;
+        let asked: QuestionEntry = self
+            .ledger
+            .read(&run.run_id, "question")
+            .await?
+            .ok_or_else(|| TaskError::internal(format!("run {} has asked nothing", run.run_id)))?;
+        let hours = i64::from(plan.config.policy.decision_timeout_hours);
+        let waiting = OpenToken {
+            run_id: run.run_id.to_string(),
+            waits_for: WaitsFor::Decision,
+            expires_at: self.ledger.clock.now() + SignedDuration::from_hours(hours),
+            token,
+        };
+        self.tokens.keep(&waiting).await.context("keep the task token")?;
+        let question = format!("approve or reject: {}", first_few(&asked.reasons));
+        self.ledger.audit(&run, Self::NAME, format!("waiting for a person to {question}")).await?;
+        Ok(Output { question })
+    }
+}

@@ -1,0 +1,132 @@
+//! The stores in memory, called as DynamoDB is called: every operation is an outward call that a test can make go wrong.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use guard_domain::{BatchId, ClusterId, ClusterRecord, RunId};
+use guard_memory::MemoryStore;
+use guard_tasks::{
+    AuditEntry, BatchReader, ClusterReader, Lease, LockOutcome, Locks, OpenToken, RunRecords, StatusMove,
+    StatusWriter, TaskError, TokenStore,
+};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::faults::Faults;
+
+/// As the real adapter waits.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(crate) struct Stores {
+    pub(crate) memory: MemoryStore,
+    pub(crate) faults: Arc<Faults>,
+}
+
+impl Stores {
+    async fn call<'a, T>(
+        &self,
+        operation: String,
+        act: impl Fn() -> BoxFuture<'a, Result<T, TaskError>> + Send,
+    ) -> Result<T, TaskError> {
+        self.faults.call("DynamoDB", operation, TIMEOUT, act).await?
+    }
+}
+
+#[async_trait]
+impl ClusterReader for Stores {
+    async fn cluster(&self, id: &ClusterId) -> Result<Option<ClusterRecord>, TaskError> {
+        self.call(format!("read cluster {id}"), || self.memory.cluster(id)).await
+    }
+}
+
+#[async_trait]
+impl BatchReader for Stores {
+    async fn batch(&self, id: &BatchId) -> Result<Vec<ClusterRecord>, TaskError> {
+        self.call(format!("read batch {id}"), || self.memory.batch(id)).await
+    }
+
+    async fn batches(&self) -> Result<BTreeMap<BatchId, usize>, TaskError> {
+        self.call("list batches".to_owned(), || self.memory.batches()).await
+    }
+}
+
+#[async_trait]
+impl StatusWriter for Stores {
+    async fn move_status(&self, lease: &Lease, change: &StatusMove) -> Result<(), TaskError> {
+        let operation = format!("move cluster {} to {}", change.cluster_id, change.to);
+        self.call(operation, || self.memory.move_status(lease, change)).await
+    }
+}
+
+#[async_trait]
+impl Locks for Stores {
+    async fn acquire(
+        &self,
+        run_id: &RunId,
+        execution_arn: &str,
+        batch_id: &BatchId,
+        clusters: &[ClusterId],
+        replacing: Option<&str>,
+        now: Timestamp,
+    ) -> Result<LockOutcome, TaskError> {
+        self.call(format!("acquire locks of {batch_id}"), || {
+            self.memory.acquire(run_id, execution_arn, batch_id, clusters, replacing, now)
+        })
+        .await
+    }
+
+    async fn confirm(&self, lease: &Lease) -> Result<(), TaskError> {
+        self.call(format!("confirm lock of {}", lease.batch_id), || self.memory.confirm(lease)).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), TaskError> {
+        self.call(format!("release locks of {}", lease.batch_id), || self.memory.release(lease)).await
+    }
+}
+
+#[async_trait]
+impl RunRecords for Stores {
+    async fn entry(&self, run_id: &RunId, name: &str) -> Result<Option<Value>, TaskError> {
+        self.call(format!("read entry {name}"), || self.memory.entry(run_id, name)).await
+    }
+
+    async fn entries(&self, run_id: &RunId, prefix: &str) -> Result<Vec<(String, Value)>, TaskError> {
+        self.call(format!("read entries {prefix}"), || self.memory.entries(run_id, prefix)).await
+    }
+
+    async fn put(
+        &self,
+        lease: &Lease,
+        name: &str,
+        expected: Option<&Value>,
+        value: &Value,
+    ) -> Result<(), TaskError> {
+        self.call(format!("write entry {name}"), || self.memory.put(lease, name, expected, value)).await
+    }
+
+    async fn audit(&self, lease: &Lease, line: &AuditEntry) -> Result<(), TaskError> {
+        self.call(format!("write audit line of {}", line.who), || self.memory.audit(lease, line)).await
+    }
+
+    async fn audit_log(&self, run_id: &RunId) -> Result<Vec<AuditEntry>, TaskError> {
+        self.call("read audit log".to_owned(), || self.memory.audit_log(run_id)).await
+    }
+}
+
+#[async_trait]
+impl TokenStore for Stores {
+    async fn keep(&self, token: &OpenToken) -> Result<(), TaskError> {
+        self.call(format!("keep token {}", token.waits_for.as_str()), || self.memory.keep(token)).await
+    }
+
+    async fn open_tokens(&self) -> Result<Vec<OpenToken>, TaskError> {
+        self.call("list open tokens".to_owned(), || self.memory.open_tokens()).await
+    }
+
+    async fn drop_token(&self, token: &OpenToken) -> Result<(), TaskError> {
+        self.call(format!("drop token {}", token.waits_for.as_str()), || self.memory.drop_token(token)).await
+    }
+}

@@ -1,0 +1,213 @@
+//! A soak that the judge cannot call: more time, a person's answer, and a cause from outside.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its case should stop there")]
+
+use std::sync::{Arc, Mutex};
+
+use guard_asl::{Step, Transition, TransitionKind};
+use guard_domain::{BatchId, ClusterStatus as S};
+use guard_simulation::{Fleet, House, answer_later};
+use guard_world::Regression;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+const VICTIM: &str = "test-euw1-2";
+
+struct Ended {
+    house: House,
+    ending: String,
+    statuses: Vec<S>,
+    audit: String,
+}
+
+/// Three clusters, of which one becomes slower, but not by enough to be called.
+fn fleet() -> Fleet {
+    let mut fleet = Fleet::new(3, 1, None, None).unwrap();
+    fleet.config.validation.thresholds.latency_increase_percent = 20.0;
+    fleet.config.policy.soak_extensions_max = 1;
+    fleet
+}
+
+async fn play(
+    fleet: &Fleet,
+    bend: impl FnOnce(&House),
+    act: impl Fn(&House, &Transition) + Send + Sync + 'static,
+) -> Ended {
+    let house = Arc::new(House::new(fleet).unwrap());
+    bend(&house);
+    let inner = Arc::downgrade(&house);
+    house.observe(move |transition| {
+        if let (TransitionKind::Entered, Some(house)) = (&transition.kind, inner.upgrade()) {
+            act(&house, transition);
+        }
+    });
+    let input = json!({"batch_id": "test", "target_version": "1.30.5"});
+    let arn = house.run_one("batch-upgrade", "run-1", input).await.unwrap();
+    house.observe(|_| {});
+    let execution = house.service.describe_execution(&arn).unwrap();
+    let statuses = house.store.clusters().iter().map(|row| row.status).collect();
+    let run = guard_domain::RunId::parse("run-1").unwrap();
+    let log = guard_tasks::RunRecords::audit_log(&house.store, &run).await.unwrap();
+    let audit = log.iter().map(|line| line.what.clone()).collect::<Vec<_>>().join("\n");
+    Ended {
+        house: Arc::into_inner(house).unwrap(),
+        ending: execution.error.unwrap_or_else(|| execution.status.as_str().to_owned()),
+        statuses,
+        audit,
+    }
+}
+
+fn slower(house: &House) {
+    let regression = Regression { from_version: "1.30.5".into(), error_factor: 1.0, latency_factor: 1.17 };
+    house.world.regress(VICTIM, regression);
+}
+
+fn is_at(transition: &Transition, state: &str) -> bool {
+    transition.state.as_deref() == Some(state)
+}
+
+/// Answers when the question is asked.
+fn answers(answer: &'static str) -> impl Fn(&House, &Transition) + Send + Sync + 'static {
+    move |house, transition| {
+        if is_at(transition, "AwaitDecision") {
+            answer_later(&house.service, SignedDuration::from_mins(5), "run-1", answer, "looked at it");
+        }
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_approved_cluster_becomes_healthy() {
+    let ended = play(&fleet(), slower, answers("approve")).await;
+    assert_eq!(
+        (ended.ending.as_str(), ended.statuses),
+        ("SUCCEEDED", vec![S::Healthy; 3]),
+        "{}",
+        ended.audit
+    );
+    assert!(ended.audit.contains(&format!("{VICTIM}: approved by robin: looked at it")), "{}", ended.audit);
+    assert!(ended.audit.contains("soak extended, too close to call (+30 minutes, 1)"), "{}", ended.audit);
+    assert_eq!(ended.house.store.held_locks(), []);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_rejected_cluster_goes_back_and_only_that_one() {
+    let ended = play(&fleet(), slower, answers("reject")).await;
+    assert_eq!(ended.ending, "RolledBack", "{}", ended.audit);
+    assert_eq!(ended.statuses, [S::Healthy, S::FailedUpgradeRolledBack, S::Healthy]);
+    assert!(ended.audit.contains("rejected by robin"), "{}", ended.audit);
+    let back = ended.house.world.cluster(VICTIM).unwrap();
+    assert_eq!(back.istiod_version.as_deref(), Some("1.29.8"));
+    assert_eq!(back.proxy_versions.keys().collect::<Vec<_>>(), ["1.29.8"]);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_question_that_nobody_answers_halts_with_the_locks_held() {
+    let ended = play(&fleet(), slower, |_, _| {}).await;
+    assert_eq!(ended.ending, "Halted", "{}", ended.audit);
+    assert!(ended.audit.contains("nobody answered in time"), "{}", ended.audit);
+    assert_eq!(ended.statuses, [S::Upgrading; 3], "neither a pass nor a rollback");
+    assert_eq!(ended.house.world.merge_requests().len(), 1);
+    assert_eq!(ended.house.store.held_locks().len(), 4);
+}
+
+/// Of two people the first one counts, and the second is told; so is whoever answers a run that asks nothing.
+#[tokio::test(flavor = "current_thread")]
+async fn the_first_answer_counts_and_the_second_is_refused() {
+    let house = House::new(&fleet()).unwrap();
+    slower(&house);
+    let service = house.service.clone();
+    house.observe(move |transition| {
+        if transition.kind == TransitionKind::Entered && is_at(transition, "AwaitDecision") {
+            let minutes = SignedDuration::from_mins;
+            answer_later(&service, minutes(5), "run-1", "approve", "first");
+            answer_later(&service, minutes(5), "run-1", "reject", "second");
+            answer_later(&service, minutes(2), "run-2", "reject", "another run");
+            answer_later(&service, minutes(2), "run-1", "reject", "  ");
+            answer_later(&service, minutes(2), "run-1", "maybe", "who knows");
+        }
+    });
+    let outcomes = Mutex::new(Vec::new());
+    let input = json!({"batch_id": "test", "target_version": "1.30.5"});
+    let arn = house.start("batch-upgrade", "run-1", input).unwrap();
+    house
+        .run_watching(|step| {
+            if let Step::Invoked { function, outcome, .. } = step
+                && function.ends_with("answer-decision")
+            {
+                outcomes.lock().unwrap().push(outcome.clone());
+            }
+        })
+        .await;
+    let ended = house.service.describe_execution(&arn).unwrap();
+    let outcomes = outcomes.into_inner().unwrap();
+    let refusals: Vec<String> = outcomes
+        .iter()
+        .filter_map(|o| o.as_ref().err())
+        .map(|e| format!("{}: {}", e.error_type, e.error_message))
+        .collect();
+    assert_eq!((outcomes.len(), refusals.len()), (5, 4), "{outcomes:?}");
+    for expected in
+        ["run run-2 asks nothing now", "payload.reason: 0 characters", "payload.answer", "run run-1"]
+    {
+        let told = refusals.iter().any(|text| text.starts_with("Rejected: ") && text.contains(expected));
+        assert!(told, "{expected}: {refusals:?}");
+    }
+    // Whichever of the two came first at the same minute, the run took exactly that one.
+    let taken = outcomes.iter().filter(|o| o.is_ok()).count();
+    assert_eq!(taken, 1);
+    assert!(["SUCCEEDED", "RolledBack"].contains(&ended.error.as_deref().unwrap_or("SUCCEEDED")));
+}
+
+/// Everything in the region suffers, upgraded or not.
+fn shock(house: &House, minutes: i64) {
+    let from = house.service.now() + SignedDuration::from_mins(30);
+    let until = if minutes == 0 { Timestamp::MAX } else { from + SignedDuration::from_mins(minutes) };
+    house.world.shock(from, until, 30.0, 1.3);
+}
+
+/// Three clusters in the batch, and some beside it.
+fn beside(count: usize) -> Fleet {
+    let mut fleet = Fleet::new(3 + count, 1, None, None).unwrap();
+    for row in fleet.rows.iter_mut().skip(3) {
+        row.batch_id = BatchId::parse("dev").unwrap();
+    }
+    fleet
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_comes_from_outside_is_waited_for() {
+    let ended = play(&beside(2), |house| shock(house, 90), |_, _| {}).await;
+    assert_eq!(ended.ending, "SUCCEEDED", "{}", ended.audit);
+    assert_eq!(ended.statuses, [S::Healthy; 5]);
+    assert!(ended.audit.contains("soak held, an outside cause"), "{}", ended.audit);
+    assert_eq!(ended.house.world.merge_requests().len(), 1);
+}
+
+/// One control could have moved by chance: then the new version is to blame, and the batch goes back.
+#[tokio::test(flavor = "current_thread")]
+async fn one_control_proves_nothing() {
+    let ended = play(&beside(1), |house| shock(house, 0), |_, _| {}).await;
+    assert_eq!(ended.ending, "RolledBack", "{}", ended.audit);
+    assert!(!ended.audit.contains("outside cause"), "{}", ended.audit);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_outside_cause_that_does_not_end_is_for_a_person() {
+    let ended = play(&beside(2), |house| shock(house, 0), answers("approve")).await;
+    assert_eq!(ended.ending, "SUCCEEDED", "{}", ended.audit);
+    assert_eq!(ended.audit.matches("soak held, an outside cause").count(), 4, "{}", ended.audit);
+    assert!(ended.audit.contains("approved by robin"), "{}", ended.audit);
+}
+
+/// The controls calm down, the upgraded clusters do not: then it was the version after all.
+#[tokio::test(flavor = "current_thread")]
+async fn a_regression_behind_an_outside_cause_is_found_once_that_is_over() {
+    let bend = |house: &House| {
+        shock(house, 90);
+        let regression =
+            Regression { from_version: "1.30.5".into(), error_factor: 30.0, latency_factor: 1.3 };
+        house.world.regress(VICTIM, regression);
+    };
+    let ended = play(&beside(3), bend, |_, _| {}).await;
+    assert_eq!(ended.ending, "RolledBack", "{}", ended.audit);
+    assert_eq!(ended.statuses[..3], [S::Healthy, S::FailedUpgradeRolledBack, S::Healthy]);
+}
