@@ -2,7 +2,7 @@
 # cargo-deny are used where they are installed.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint ci build clean
+.PHONY: help demo test coverage bench lint ci build clean
 
 CARGO ?= cargo
 ROOT := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
@@ -33,6 +33,12 @@ test: ## Run every test, doc tests included
 	else \
 		$(CARGO) test -q --workspace; \
 	fi
+
+coverage: ## Line coverage of domain and tasks, with the lines that no test runs; fails below 90 %
+	@scripts/coverage
+
+bench: ## Time decisions, machines and whole fleets, in a release build; print the tables of docs/performance.md
+	@$(CARGO) bench -q -p guard-benchmarks
 
 lint: ## Check format, lints, docs, and licences where cargo-deny is installed
 	@$(CARGO) fmt --all --check

@@ -172,7 +172,14 @@ fn bill(report: &Report) {
         report.bill.iter().filter(|line| line.machine != "all").map(|line| line.lambda_invocations).sum();
     let all = report.bill.iter().find(|line| line.machine == "all").map_or(0, |line| line.lambda_invocations);
     println!("{} Lambda invocations are watch-merges, called every minute", all.saturating_sub(by_machines));
-    let calls: Vec<String> = report.calls.iter().map(|(system, calls)| format!("{system} {calls}")).collect();
+    let calls: Vec<String> = report
+        .calls
+        .iter()
+        .map(|(system, line)| match line.bytes_received / 1024 {
+            0 => format!("{system} {}", line.calls),
+            kilobytes => format!("{system} {} ({kilobytes} kB)", line.calls),
+        })
+        .collect();
     println!("calls: {}", calls.join(", "));
 }
 

@@ -65,8 +65,8 @@ pub use draw::draw_mermaid;
 pub use error::{ApiError, FunctionError, ParseError};
 pub use history::HistoryEvent;
 pub use interpreter::{
-    Attempt, AttemptFault, ExecutionDescription, Invocation, Order, Reply, Status, Step, StepFunctions,
-    TaskRunner, Transition, TransitionKind,
+    Attempt, AttemptFault, AttemptFaults, ExecutionDescription, Invocation, Order, Reply, Status, Step,
+    StepFunctions, TaskRunner, Transition, TransitionKind,
 };
 pub use lint::{LintProblem, LintRule, LintRules, RetryPolicy, lint};
 pub use machine::{

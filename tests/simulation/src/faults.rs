@@ -1,6 +1,7 @@
 //! The one place that every attempt at a state, every invocation of a function and every outward call of an adapter
 //! passes, and where a test makes them go wrong.
 
+use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -107,6 +108,8 @@ pub(crate) struct Faults {
     hook: Option<Arc<dyn FaultHook>>,
     invocation: Mutex<Option<Invocation>>,
     calls: AtomicU64,
+    /// Calls of all invocations, by system.
+    totals: Mutex<BTreeMap<&'static str, u64>>,
     /// Virtual time that slow calls of this invocation took.
     waited: Mutex<Duration>,
     is_dead: AtomicBool,
@@ -118,6 +121,7 @@ impl Faults {
             hook,
             invocation: Mutex::default(),
             calls: AtomicU64::new(0),
+            totals: Mutex::default(),
             waited: Mutex::default(),
             is_dead: AtomicBool::new(false),
         }
@@ -158,6 +162,11 @@ impl Faults {
         (self.calls.load(Ordering::Relaxed), *lock(&self.waited))
     }
 
+    /// Calls of all invocations so far, by system.
+    pub(crate) fn totals(&self) -> BTreeMap<&'static str, u64> {
+        lock(&self.totals).clone()
+    }
+
     /// Whether the function that is running died at one of its calls.
     pub(crate) fn is_dead(&self) -> bool {
         self.is_dead.load(Ordering::Relaxed)
@@ -172,6 +181,7 @@ impl Faults {
         act: impl Fn() -> BoxFuture<'a, T> + Send,
     ) -> Result<T, NoReply> {
         self.calls.fetch_add(1, Ordering::Relaxed);
+        *lock(&self.totals).entry(system).or_insert(0) += 1;
         match self.ask(What::Call { system, operation }) {
             None => Ok(act().await),
             Some(Fault::Fails(name)) => Err(NoReply::Refused(name)),

@@ -1,5 +1,6 @@
 //! World, stores, functions and state machines together, with one clock.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use guard_asl::{ApiError, Step, StepFunctions, Transition};
@@ -22,6 +23,7 @@ pub struct House {
     /// Step Functions.
     pub service: StepFunctions,
     functions: Functions,
+    faults: Arc<Faults>,
 }
 
 /// A person answers the judge's question of a run, after a while.
@@ -60,8 +62,14 @@ impl House {
         let store = MemoryStore::with_clusters(fleet.rows.clone());
         let faults = Arc::new(Faults::new(hook));
         let functions = Functions::new(&world, &fleet.world, &store, fleet.config.clone(), &service, &faults);
-        service.set_faults(Arc::new(move |attempt| faults.at_state(attempt)));
-        Ok(Self { world, store, service, functions })
+        let hook = Arc::clone(&faults);
+        service.set_faults(Arc::new(move |attempt| hook.at_state(attempt)));
+        Ok(Self { world, store, service, functions, faults })
+    }
+
+    /// Outward calls so far, by system.
+    pub fn calls(&self) -> BTreeMap<&'static str, u64> {
+        self.faults.totals()
     }
 
     /// Tells `observer` of every state that is entered and left.

@@ -21,6 +21,6 @@ pub use fleet::{Fleet, FleetError, FluxFile};
 pub use functions::FUNCTIONS;
 pub use house::{House, answer_later};
 pub use machines::{MACHINES, MachineError, lint_rules, machine, machines};
-pub use report::{BillLine, ClusterLine, FileLine, MergeRequestLine, Report, SoakLine};
+pub use report::{BillLine, CallLine, ClusterLine, FileLine, MergeRequestLine, Report, SoakLine};
 pub use scenario::Scenario;
 pub use story::{Story, StoryError};

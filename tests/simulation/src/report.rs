@@ -49,8 +49,8 @@ pub struct Report {
     pub audit: Vec<AuditEntry>,
     /// What the service would have counted, by machine, with the sum as the last.
     pub bill: Vec<BillLine>,
-    /// HTTP calls by system.
-    pub calls: BTreeMap<String, u64>,
+    /// Outward calls by system.
+    pub calls: BTreeMap<String, CallLine>,
     /// Lock rows still held.
     pub held_locks: Vec<String>,
     /// Where the end is not as the scenario says. Empty is success.
@@ -136,6 +136,17 @@ pub struct BillLine {
     pub lambda_invocations: u64,
 }
 
+/// What one system was asked. The stores and Step Functions are in this process: their bytes are not counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct CallLine {
+    /// Calls.
+    pub calls: u64,
+    /// Bytes of request bodies.
+    pub bytes_sent: u64,
+    /// Bytes of answer bodies, uncompressed.
+    pub bytes_received: u64,
+}
+
 impl Report {
     /// Reads everything once the run is over.
     pub(crate) async fn read(house: &House, fleet: &Fleet, scenario: &str, arn: &str) -> Self {
@@ -175,9 +186,12 @@ impl Report {
 }
 
 /// Calls by system; the clusters' API servers count as one.
-fn calls(house: &House) -> BTreeMap<String, u64> {
-    let mut all = BTreeMap::new();
-    for (system, calls) in house.world.calls() {
+fn calls(house: &House) -> BTreeMap<String, CallLine> {
+    let mut all: BTreeMap<String, CallLine> = BTreeMap::new();
+    for (system, calls) in house.calls() {
+        all.entry(system.to_owned()).or_default().calls = calls;
+    }
+    for (system, traffic) in house.world.traffic() {
         let name = match system {
             System::GitLab => "GitLab",
             System::Datadog => "Datadog",
@@ -186,7 +200,9 @@ fn calls(house: &House) -> BTreeMap<String, u64> {
             System::Kubernetes(_) => "Kubernetes",
             System::Unknown => "unknown host",
         };
-        *all.entry(name.to_owned()).or_insert(0) += calls;
+        let line = all.entry(name.to_owned()).or_default();
+        line.bytes_sent += traffic.bytes_in;
+        line.bytes_received += traffic.bytes_out;
     }
     all
 }

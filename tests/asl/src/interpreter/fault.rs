@@ -38,11 +38,11 @@ pub enum AttemptFault {
 }
 
 /// Decides for each attempt. It runs under the service's lock and must not call the service.
-pub(super) type Faults = Arc<dyn Fn(&Attempt) -> Option<AttemptFault> + Send + Sync>;
+pub type AttemptFaults = Arc<dyn Fn(&Attempt) -> Option<AttemptFault> + Send + Sync>;
 
 /// A hook that prints as its presence.
 #[derive(Clone, Default)]
-pub(super) struct FaultHook(pub(super) Option<Faults>);
+pub(super) struct FaultHook(pub(super) Option<AttemptFaults>);
 
 impl fmt::Debug for FaultHook {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -16,7 +16,7 @@ mod tokens;
 mod transition;
 
 pub use execution::{ExecutionDescription, Status};
-pub use fault::{Attempt, AttemptFault};
+pub use fault::{Attempt, AttemptFault, AttemptFaults};
 pub use queue::Order;
 pub use runner::{Invocation, Reply, TaskRunner};
 pub use service::{Step, StepFunctions};

@@ -2,7 +2,7 @@
 
 use super::core::{Core, Happened};
 use super::execution::{Execution, ExecutionDescription, Status};
-use super::fault::{Attempt, AttemptFault, FaultHook};
+use super::fault::{AttemptFault, AttemptFaults, FaultHook};
 use super::queue::{Event, Order, Queue};
 use super::runner::TaskRunner;
 use super::transition::Transition;
@@ -153,7 +153,7 @@ impl StepFunctions {
 
     /// Asks `faults` before each attempt at a state what goes wrong with it. It runs under the service's lock: it must
     /// not call the service.
-    pub fn set_faults(&self, faults: Arc<dyn Fn(&Attempt) -> Option<AttemptFault> + Send + Sync>) {
+    pub fn set_faults(&self, faults: AttemptFaults) {
         self.with(|core| core.faults = FaultHook(Some(faults)));
     }
 

@@ -1,0 +1,62 @@
+//! Decisions, which are pure: the byte-preserving edit beside what a script would do, and the soak's judge.
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot set up its case should stop there")]
+
+use std::fmt::Write as _;
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use guard_domain::soak::{self, Traffic};
+use guard_domain::{FileContent, IstioVersion, Thresholds, TrafficWindow, manifest};
+use serde_json::Value;
+
+/// A HelmRelease with values of this many lines, as fleets have them.
+fn helm_release(values: usize) -> String {
+    let mut text = String::from(
+        "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata:\n  name: istiod\n  namespace: istio-system\n\
+         spec:\n  interval: 10m\n  chart:\n    spec:\n      chart: istiod\n      version: \"1.29.8\" # keep in step\n      \
+         sourceRef:\n        kind: HelmRepository\n        name: istio\n  values:\n",
+    );
+    for n in 0..values {
+        writeln!(text, "    option{n}: {{enabled: true, weight: {n}}} # why").unwrap();
+    }
+    text
+}
+
+fn edit(criterion: &mut Criterion) {
+    let (from, to) = (IstioVersion::parse("1.29.8").unwrap(), IstioVersion::parse("1.30.5").unwrap());
+    for values in [20, 1_000] {
+        let mut group =
+            criterion.benchmark_group(format!("version in a HelmRelease of {} lines", values + 14));
+        let file = FileContent { path: "istiod.yaml".into(), content: helm_release(values) };
+        group.bench_function("guard: edit the bytes, read again, compare", |bencher| {
+            bencher.iter(|| manifest::edit(black_box(&file), &from, &to).unwrap());
+        });
+        // What a script does, and what loses comments, quotes and order.
+        group.bench_function("parse, set, dump", |bencher| {
+            bencher.iter(|| {
+                let mut data: Value = serde_saphyr::from_str(black_box(&file.content)).unwrap();
+                data["spec"]["chart"]["spec"]["version"] = Value::from("1.30.5");
+                serde_saphyr::to_string(&data).unwrap()
+            });
+        });
+        group.finish();
+    }
+}
+
+fn judge(criterion: &mut Criterion) {
+    let window = |p95: f64| TrafficWindow {
+        requests: 60_000.0,
+        errors: 12.0,
+        latency_p95_ms: (0..60).map(|n| p95 + f64::from(n % 7)).collect(),
+        minutes_seen: 60,
+    };
+    let traffic = |p95| Traffic { baselines: vec![window(100.0), window(98.0)], soak: Some(window(p95)) };
+    let controls: Vec<Traffic> = (0..10).map(|n| traffic(100.0 + f64::from(n))).collect();
+    let thresholds = Thresholds::default();
+    criterion.bench_function("soak of one cluster beside 10 controls", |bencher| {
+        bencher.iter(|| soak::judge(black_box(&thresholds), &traffic(130.0), &controls, 60));
+    });
+}
+
+criterion_group!(benches, edit, judge);
+criterion_main!(benches);

@@ -1,0 +1,1 @@
+//! Benchmarks only: `make bench` runs them, docs/performance.md keeps their figures.
