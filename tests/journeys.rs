@@ -138,6 +138,26 @@ async fn the_machines_stay_far_from_the_services_limits() {
     assert!(all["all"].peak_state_bytes < 600 + 5 * 400, "{}", all["all"].peak_state_bytes);
 }
 
+/// The largest batch, the fleet of the mission, and a batch in which every cluster is asked about: the house's own limits
+/// (10,000 events, 64 KiB of state), well below the service's.
+#[tokio::test(flavor = "current_thread")]
+async fn the_largest_fleets_stay_inside_the_houses_limits() {
+    for (scenario, clusters, batches) in
+        [(Scenario::Clean, 200, 1), (Scenario::MarginalAsksAPerson, 60, 1), (Scenario::Clean, 75, 6)]
+    {
+        let fleet = Fleet::new(clusters, 1, None, None).unwrap().in_batches(batches).unwrap();
+        let report = Story::new(scenario, fleet).unwrap().play().await.unwrap();
+        let what = format!("{}, {clusters} clusters", scenario.name());
+        assert_eq!(report.surprises, Vec::<String>::new(), "{what}");
+        for line in &report.bill {
+            assert!(line.peak_state_bytes <= 65_536, "{what}: {line:?}");
+            assert!(line.worst_history_percent <= 40, "{what}: {line:?}");
+        }
+        let longest = report.audit.iter().map(|line| line.what.len()).max().unwrap();
+        assert!(longest < 8_192, "{what}: an audit line of {longest} bytes");
+    }
+}
+
 /// No secret of the simulated world may be found in records, audit log, merge requests or execution histories.
 #[tokio::test(flavor = "current_thread")]
 async fn secrets_stay_out_of_everything_that_is_kept() {
