@@ -54,6 +54,11 @@ fn name_of_status(status: u16) -> ErrorName {
     http::StatusCode::from_u16(status).map_or(ErrorName::Internal, guard_http::classify)
 }
 
+/// The name of a code that comes without a status, such as a reason for which a transaction was cancelled.
+pub(crate) fn name_of(code: &str) -> ErrorName {
+    name_of_code(code).unwrap_or(ErrorName::Internal)
+}
+
 /// AWS says most things with status 400; the code is what tells them apart. `None` leaves it to the status.
 fn name_of_code(code: &str) -> Option<ErrorName> {
     Some(match code {
@@ -63,6 +68,9 @@ fn name_of_code(code: &str) -> Option<ErrorName> {
         | "RequestThrottled"
         | "RequestThrottledException"
         | "RequestLimitExceeded"
+        | "ProvisionedThroughputExceeded"
+        | "ProvisionedThroughputExceededException"
+        | "ThrottlingError"
         | "TooManyRequestsException"
         | "SlowDown" => ErrorName::Throttled,
         "AccessDenied"
@@ -81,11 +89,22 @@ fn name_of_code(code: &str) -> Option<ErrorName> {
         | "OptInRequired" => ErrorName::Denied,
         "ResourceNotFoundException"
         | "InvalidParameterException"
-        | "ValidationError"
         | "ValidationException"
+        | "ValidationError"
+        | "ItemCollectionSizeLimitExceeded"
+        | "ItemCollectionSizeLimitExceededException"
         | "PackedPolicyTooLarge" => ErrorName::Rejected,
-        "ResourceInUseException" => ErrorName::Conflict,
-        "InternalFailure"
+        "ResourceInUseException" | "ConditionalCheckFailed" | "ConditionalCheckFailedException" => {
+            ErrorName::Conflict
+        }
+        // Two transactions met at a row, or a request met its own repetition; a token of another call is a matter of
+        // chance. Nothing was written, and the same call may succeed shortly.
+        "TransactionConflict"
+        | "TransactionConflictException"
+        | "TransactionInProgressException"
+        | "IdempotentParameterMismatchException"
+        | "ReplicatedWriteConflictException"
+        | "InternalFailure"
         | "InternalError"
         | "InternalServerError"
         | "RequestTimeout"
