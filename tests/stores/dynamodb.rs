@@ -35,7 +35,7 @@ impl Tables {
     /// Tables of this test alone; `None`, said aloud, without a server.
     pub(crate) async fn create(test: &str) -> Option<Self> {
         let Some(endpoint) = endpoint() else {
-            eprintln!("skipped: GUARD_DYNAMODB_ENDPOINT is not set; `make test-stores` sets it");
+            say_skipped();
             return None;
         };
         let prefix = format!("{}-{}", test.replace("::", "."), std::process::id());
@@ -95,6 +95,18 @@ impl Tables {
         })
     }
 
+    /// Deletes a row, to be done later.
+    pub(crate) fn deleting(
+        &self,
+        table: &str,
+        key: Value,
+    ) -> impl Future<Output = ()> + Send + use<> + 'static {
+        let (wire, table) = (Arc::clone(&self.wire), table.to_owned());
+        async move {
+            wire.call("DeleteItem", json!({"TableName": table, "Key": item(&key)})).await;
+        }
+    }
+
     pub(crate) async fn drop_table(&self, table: &str) {
         self.wire.call("DeleteTable", json!({"TableName": table})).await;
     }
@@ -104,6 +116,11 @@ impl Tables {
         let answer = self.wire.call("Scan", json!({"TableName": table, "ConsistentRead": true})).await;
         answer["Items"].as_array().unwrap().iter().map(plain).collect()
     }
+}
+
+#[expect(clippy::print_stderr, reason = "a test that did nothing has to say so")]
+fn say_skipped() {
+    eprintln!("skipped: GUARD_DYNAMODB_ENDPOINT is not set; `make test-stores` brings a server and sets it");
 }
 
 #[expect(clippy::disallowed_methods, reason = "where the server is, is not known when the test is compiled")]
