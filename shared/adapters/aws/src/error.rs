@@ -131,6 +131,14 @@ mod tests {
             (Some("ResourceNotFoundException"), 404, ErrorName::Rejected),
             (Some("ServerException"), 500, ErrorName::Transient),
             (Some("ResourceInUseException"), 409, ErrorName::Conflict),
+            (Some("ConditionalCheckFailedException"), 400, ErrorName::Conflict),
+            (Some("TransactionConflictException"), 400, ErrorName::Transient),
+            (Some("TransactionInProgressException"), 400, ErrorName::Transient),
+            (Some("IdempotentParameterMismatchException"), 400, ErrorName::Transient),
+            (Some("ReplicatedWriteConflictException"), 400, ErrorName::Transient),
+            (Some("ProvisionedThroughputExceededException"), 400, ErrorName::Throttled),
+            (Some("RequestLimitExceeded"), 400, ErrorName::Throttled),
+            (Some("ItemCollectionSizeLimitExceededException"), 400, ErrorName::Rejected),
             (Some("SomethingNew"), 400, ErrorName::Rejected),
             (Some("SomethingNew"), 503, ErrorName::Transient),
             (None, 403, ErrorName::Denied),
@@ -138,6 +146,22 @@ mod tests {
         ];
         for (code, status, name) in table {
             assert_eq!(refusal(code, Some("why"), status).name, name, "{code:?} {status}");
+        }
+    }
+
+    #[test]
+    fn a_code_without_a_status_has_a_name() {
+        let table = [
+            ("TransactionConflict", ErrorName::Transient),
+            ("ThrottlingError", ErrorName::Throttled),
+            ("ProvisionedThroughputExceeded", ErrorName::Throttled),
+            ("ConditionalCheckFailed", ErrorName::Conflict),
+            ("ValidationError", ErrorName::Rejected),
+            ("ItemCollectionSizeLimitExceeded", ErrorName::Rejected),
+            ("SomethingNew", ErrorName::Internal),
+        ];
+        for (code, name) in table {
+            assert_eq!(name_of(code), name, "{code}");
         }
     }
 }
