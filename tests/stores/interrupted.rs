@@ -31,6 +31,7 @@ over_tables! {
     a_claim_that_stopped_anywhere_is_completed,
     a_claim_that_stopped_is_replaced_when_its_run_is_dead,
     a_release_that_stopped_anywhere_is_completed,
+    a_release_frees_only_what_is_still_its_own,
     a_row_that_is_taken_meanwhile_undoes_the_claim,
     a_row_that_changed_hands_meanwhile_is_a_conflict,
     a_row_that_was_freed_meanwhile_is_claimed,
@@ -300,6 +301,20 @@ async fn a_release_that_stopped_anywhere_is_completed(tables: &Tables) {
     assert_calm(tables).await;
 }
 
+/// Between the look at the list and the first row, another run replaces this one.
+async fn a_release_frees_only_what_is_still_its_own(tables: &Tables) {
+    let held = lease(acquire(tables).await.unwrap());
+    let (store, ids) = (Arc::clone(&tables.store), [cluster("c1"), cluster("c2"), cluster("c3")]);
+    let other = async move {
+        let asked = store.acquire(&run("b"), "arn:b", &batch("test"), &ids, Some("arn:a"), second(7)).await;
+        lease(asked.unwrap());
+    };
+    tables.network.plan("UpdateItem", 1, Event::After(Box::pin(other)));
+    tables.release(&held).await.unwrap();
+    assert_locks(tables, 4, held.fence.0 + 1, Some("arn:b")).await;
+    assert_calm(tables).await;
+}
+
 fn lock_row(resource: &str, fence: u64, who: Option<&str>) -> Value {
     let mut row = json!({"resource": resource, "fence": fence});
     if let Some(who) = who {
@@ -358,9 +373,11 @@ async fn of_two_calls_of_one_run_the_newer_holds(tables: &Tables) {
         };
         tables.network.plan("UpdateItem", nth, Event::After(Box::pin(newer)));
         assert_eq!(acquire(tables).await.unwrap_err().name, ErrorName::Conflict);
-        // What the older call undid was its own; the newer one's lease stands, and asking again gives it.
+        // What the older call undid was its own: the newer one's lease stands, and asking again gives it.
+        let (fence, _) = tables.lock("batch#test").await;
+        assert_locks(tables, 4, fence, Some("arn:a")).await;
         let held = lease(acquire(tables).await.unwrap());
-        assert_locks(tables, 4, held.fence.0, Some("arn:a")).await;
+        assert_eq!(held.fence.0, fence);
         tables.confirm(&held).await.unwrap();
         tables.release(&held).await.unwrap();
     }
