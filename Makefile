@@ -2,7 +2,7 @@
 # cargo-deny are used where they are installed.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage bench lint ci build clean
+.PHONY: help demo test test-stores test-stores-dynamodb-local coverage bench lint ci build clean
 
 CARGO ?= cargo
 ROOT := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
@@ -19,7 +19,7 @@ export GUARD_FIXTURES ?= $(FIXTURES)
 endif
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-26s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # Built as a part of the whole workspace: with the same features as in the tests, nothing is compiled twice.
 demo: ## Watch a clean upgrade and a regression that is rolled back, in virtual time
@@ -34,6 +34,18 @@ test: ## Run every test, doc tests included
 		$(CARGO) test -q --workspace; \
 	fi
 
+# The suite of the stores once more, with a server: `make test` alone says that its DynamoDB half was skipped.
+STORES := if $(CARGO) nextest --version >/dev/null 2>&1; then set -- nextest run --no-fail-fast; else set -- test -q; fi; \
+	$(CARGO) "$$@" -p guard-tests --test stores
+
+test-stores: ## Run the stores' tests against DynamoDB's protocol; needs Python, installs ministack once
+	@$(ROOT)/scripts/ministack sh -c '$(STORES)'
+
+# The server's namespace has no network and no build server: what is to compile is compiled before.
+test-stores-dynamodb-local: ## The same against Amazon's DynamoDB Local; see scripts/dynamodb-local for its licence
+	@$(CARGO) test -q -p guard-tests --test stores --no-run
+	@$(ROOT)/scripts/dynamodb-local sh -c '$(STORES)'
+
 coverage: ## Line coverage of domain and tasks, with the lines that no test runs; fails below 90 %
 	@scripts/coverage
 
@@ -46,7 +58,7 @@ lint: ## Check format, lints, docs, and licences where cargo-deny is installed
 	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc -q --workspace --no-deps
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check bans licenses sources; fi
 
-ci: lint test demo ## What a merge needs: lint, test, demo
+ci: lint test test-stores demo ## What a merge needs: lint, test, test-stores, demo
 
 build: ## Compile everything, unoptimised
 	@$(CARGO) build --workspace --all-targets

@@ -8,7 +8,7 @@ use serde_json::json;
 #[tokio::test]
 async fn a_panic_is_an_internal_error_and_the_process_goes_on() {
     let program = Path::new(env!("CARGO_BIN_EXE_panics"));
-    let variables = [("GUARD_STORES", "memory"), ("GUARD_CONFIG_FILE", "unused.yaml")];
+    let variables = [("GUARD_CONFIG_FILE", "unused.yaml")];
     let payloads = [json!({"hush": 1}), json!({"hush": 1, "run": {"run_id": "run-7"}})];
     let mut function = invoke(program, &variables, payloads).await.unwrap();
     for (request_id, keys) in [("request-1", 1), ("request-2", 2)] {
@@ -35,6 +35,6 @@ async fn settings_that_are_missing_are_the_answer() {
     let reply = function.reply().await.unwrap();
     assert_eq!(reply.body["errorType"], "Rejected");
     let message = reply.body["errorMessage"].as_str().unwrap();
-    assert!(message.contains("GUARD_CONFIG_FILE is not set; GUARD_STORES is not set"), "{message}");
+    assert!(message.contains("GUARD_CONFIG_FILE is not set"), "{message}");
     assert_eq!(function.lines().await.unwrap().len(), 1, "one line an invocation");
 }

@@ -1,4 +1,5 @@
 //! Everything that crosses crates. Here is only what several packages' tests share.
 
+pub mod fixed_answer;
 pub mod hooks;
 pub mod runtime_api;

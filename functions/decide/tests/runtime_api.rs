@@ -9,7 +9,7 @@ use serde_json::json;
 async fn a_bad_payload_is_rejected_with_the_path_of_its_field() {
     let config = Path::new(env!("CARGO_TARGET_TMPDIR")).join("decide.yaml");
     std::fs::write(&config, "{}\n").unwrap();
-    let variables = [("GUARD_STORES", "memory"), ("GUARD_CONFIG_FILE", config.to_str().unwrap())];
+    let variables = [("GUARD_CONFIG_FILE", config.to_str().unwrap())];
     let run = json!({
         "run_id": "run-1", "batch_id": "prod-wave-1", "fence": 1, "dry_run": false, "target_version": null
     });

@@ -24,6 +24,8 @@ pub enum System {
     SecretsManager,
     /// AWS Step Functions.
     StepFunctions,
+    /// Amazon DynamoDB.
+    DynamoDb,
 }
 
 impl System {
@@ -37,6 +39,7 @@ impl System {
             Self::Kubernetes => "Kubernetes",
             Self::SecretsManager => "Secrets Manager",
             Self::StepFunctions => "Step Functions",
+            Self::DynamoDb => "DynamoDB",
         }
     }
 }

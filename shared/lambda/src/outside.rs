@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use guard_aws::{Aws, Endpoints, OwnKeys, Secrets, StepFunctions};
+use guard_aws::{Aws, DynamoDb, Endpoints, OwnKeys, Secrets, StepFunctions};
 use guard_domain::Config;
 use guard_http::cluster_access::ClusterAccess;
 use guard_http::{ReqwestTransport, Transport};
-use guard_memory::MemoryStore;
 use guard_tasks::ledger::Ledger;
 use guard_tasks::{Clock, ConfigReader, TaskError, task};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -25,7 +24,7 @@ pub struct Outside {
     config_reader: Arc<dyn ConfigReader>,
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
-    stores: Arc<MemoryStore>,
+    stores: Arc<DynamoDb>,
 }
 
 /// `guard/datadog-credentials`.
@@ -41,18 +40,21 @@ impl Outside {
     pub async fn open(settings: Settings) -> Result<Self, InitError> {
         let config_reader: Arc<dyn ConfigReader> = Arc::new(ConfigFile::new(settings.config_file.clone()));
         let config = config_reader.config().await.map_err(|error| InitError::new(error.chain()))?;
-        Ok(Self {
-            settings,
-            config,
-            config_reader,
-            transport: Arc::new(ReqwestTransport::new()),
-            clock: Arc::new(SystemClock),
-            stores: Arc::new(MemoryStore::default()),
-        })
+        let transport: Arc<dyn Transport> = Arc::new(ReqwestTransport::new());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let stores = Arc::new(DynamoDb::new(
+            Arc::clone(&transport),
+            OwnKeys::provider(settings.own_keys.as_ref()),
+            Arc::clone(&clock),
+            &settings.region,
+            settings.endpoints.dynamodb.as_ref(),
+            settings.tables.clone(),
+        ));
+        Ok(Self { settings, config, config_reader, transport, clock, stores })
     }
 
     /// Registry, run record, locks and task tokens.
-    pub fn stores(&self) -> Arc<MemoryStore> {
+    pub fn stores(&self) -> Arc<DynamoDb> {
         Arc::clone(&self.stores)
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use guard_aws::OwnKeys;
+use guard_aws::{OwnKeys, TableNames};
 use secrecy::SecretString;
 
 use crate::InitError;
@@ -29,6 +29,8 @@ pub struct Settings {
     pub gitlab_token_secret: String,
     /// `GUARD_DATADOG_CREDENTIALS_SECRET`: name in Secrets Manager; the secret is `{"api_key", "app_key"}`.
     pub datadog_credentials_secret: String,
+    /// `GUARD_REGISTRY_TABLE`, `GUARD_RUNS_TABLE` and `GUARD_LOCKS_TABLE`: names in DynamoDB.
+    pub tables: TableNames,
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, as Lambda gives them.
     pub own_keys: Option<OwnKeys>,
     /// Where AWS services are, when they are not where AWS has them.
@@ -47,6 +49,8 @@ pub struct EndpointOverrides {
     pub secrets_manager: Option<String>,
     /// `AWS_ENDPOINT_URL_SFN`.
     pub step_functions: Option<String>,
+    /// `AWS_ENDPOINT_URL_DYNAMODB`.
+    pub dynamodb: Option<String>,
 }
 
 impl Settings {
@@ -69,16 +73,17 @@ impl Settings {
             gitlab_token_secret: variables.or("GUARD_GITLAB_TOKEN_SECRET", "guard/gitlab-token"),
             datadog_credentials_secret: variables
                 .or("GUARD_DATADOG_CREDENTIALS_SECRET", "guard/datadog-credentials"),
+            tables: variables.tables(),
             own_keys: variables.own_keys(),
             endpoints: EndpointOverrides {
                 sts: variables.endpoint("AWS_ENDPOINT_URL_STS"),
                 eks: variables.endpoint("AWS_ENDPOINT_URL_EKS"),
                 secrets_manager: variables.endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
                 step_functions: variables.endpoint("AWS_ENDPOINT_URL_SFN"),
+                dynamodb: variables.endpoint("AWS_ENDPOINT_URL_DYNAMODB"),
             },
             log_level: variables.log_level(),
         };
-        variables.check_stores();
         let mut problems = variables.problems;
         problems.dedup();
         match (problems.is_empty(), is_outside_lambda) {
@@ -114,6 +119,15 @@ impl Variables<'_> {
         self.optional(name).unwrap_or_else(|| default.to_owned())
     }
 
+    fn tables(&self) -> TableNames {
+        let TableNames { registry, runs, locks } = TableNames::default();
+        TableNames {
+            registry: self.or("GUARD_REGISTRY_TABLE", &registry),
+            runs: self.or("GUARD_RUNS_TABLE", &runs),
+            locks: self.or("GUARD_LOCKS_TABLE", &locks),
+        }
+    }
+
     fn endpoint(&mut self, name: &str) -> Option<String> {
         let url = self.optional(name).or_else(|| self.optional("AWS_ENDPOINT_URL"))?;
         if !(url.starts_with("http://") || url.starts_with("https://")) {
@@ -142,18 +156,6 @@ impl Variables<'_> {
             LogLevel::default()
         })
     }
-
-    fn check_stores(&mut self) {
-        let found = match self.optional("GUARD_STORES") {
-            Some(word) if word == "memory" => return,
-            Some(word) => format!("GUARD_STORES is `{word}`"),
-            None => "GUARD_STORES is not set".to_owned(),
-        };
-        self.problems.push(format!(
-            "{found}: the DynamoDB adapter is not there yet, and `memory` is the only value until then; it forgets \
-             everything with the process, so it is for trying one function by itself"
-        ));
-    }
 }
 
 #[cfg(test)]
@@ -169,7 +171,6 @@ mod tests {
             ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001"),
             ("AWS_REGION", "eu-west-1"),
             ("GUARD_CONFIG_FILE", "guard.yaml"),
-            ("GUARD_STORES", "memory"),
         ])
     }
 
@@ -184,6 +185,20 @@ mod tests {
         assert_eq!(settings.datadog_credentials_secret, "guard/datadog-credentials");
         assert_eq!(settings.endpoints, EndpointOverrides::default());
         assert!(settings.own_keys.is_none());
+        assert_eq!(settings.tables, TableNames::default());
+        assert_eq!(settings.tables.registry, "guard-cluster-registry");
+    }
+
+    #[test]
+    fn tables_have_the_names_that_are_given() {
+        let mut variables = environment();
+        variables.insert("GUARD_REGISTRY_TABLE", "fleet");
+        variables.insert("GUARD_RUNS_TABLE", " ");
+        variables.insert("GUARD_LOCKS_TABLE", "guard-locks-2");
+        let tables = read(&variables).unwrap().tables;
+        assert_eq!(tables.registry, "fleet");
+        assert_eq!(tables.runs, "guard-runs");
+        assert_eq!(tables.locks, "guard-locks-2");
     }
 
     #[test]
@@ -191,25 +206,20 @@ mod tests {
         let mut variables = environment();
         variables.remove("AWS_REGION");
         variables.insert("GUARD_CONFIG_FILE", "  ");
-        variables.insert("GUARD_STORES", "dynamodb");
         variables.insert("RUST_LOG", "loud");
         variables.insert("AWS_ENDPOINT_URL_STS", "localhost");
         let error = read(&variables).unwrap_err();
         assert!(!error.is_outside_lambda());
         let starts: Vec<&str> =
             error.problems().iter().map(|problem| problem.split([' ', ':']).next().unwrap()).collect();
-        assert_eq!(
-            starts,
-            ["AWS_REGION", "GUARD_CONFIG_FILE", "AWS_ENDPOINT_URL_STS", "RUST_LOG", "GUARD_STORES"]
-        );
-        assert!(error.to_string().contains("the DynamoDB adapter is not there yet"), "{error}");
+        assert_eq!(starts, ["AWS_REGION", "GUARD_CONFIG_FILE", "AWS_ENDPOINT_URL_STS", "RUST_LOG"]);
     }
 
     #[test]
     fn outside_lambda_is_told_with_all_the_rest() {
         let error = read(&BTreeMap::new()).unwrap_err();
         assert!(error.is_outside_lambda());
-        assert_eq!(error.problems().len(), OF_LAMBDA.len() + 3, "{error}");
+        assert_eq!(error.problems().len(), OF_LAMBDA.len() + 2, "{error}");
     }
 
     #[test]
@@ -217,9 +227,11 @@ mod tests {
         let mut variables = environment();
         variables.insert("AWS_ENDPOINT_URL", "http://127.0.0.1:4566");
         variables.insert("AWS_ENDPOINT_URL_SFN", "http://127.0.0.1:8083");
+        variables.insert("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:8000");
         let endpoints = read(&variables).unwrap().endpoints;
         assert_eq!(endpoints.sts.as_deref(), Some("http://127.0.0.1:4566"));
         assert_eq!(endpoints.step_functions.as_deref(), Some("http://127.0.0.1:8083"));
+        assert_eq!(endpoints.dynamodb.as_deref(), Some("http://127.0.0.1:8000"));
     }
 
     #[test]

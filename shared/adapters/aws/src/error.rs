@@ -54,6 +54,11 @@ fn name_of_status(status: u16) -> ErrorName {
     http::StatusCode::from_u16(status).map_or(ErrorName::Internal, guard_http::classify)
 }
 
+/// The name of a code that comes without a status, such as a reason for which a transaction was cancelled.
+pub(crate) fn name_of(code: &str) -> ErrorName {
+    name_of_code(code).unwrap_or(ErrorName::Internal)
+}
+
 /// AWS says most things with status 400; the code is what tells them apart. `None` leaves it to the status.
 fn name_of_code(code: &str) -> Option<ErrorName> {
     Some(match code {
@@ -63,6 +68,9 @@ fn name_of_code(code: &str) -> Option<ErrorName> {
         | "RequestThrottled"
         | "RequestThrottledException"
         | "RequestLimitExceeded"
+        | "ProvisionedThroughputExceeded"
+        | "ProvisionedThroughputExceededException"
+        | "ThrottlingError"
         | "TooManyRequestsException"
         | "SlowDown" => ErrorName::Throttled,
         "AccessDenied"
@@ -81,11 +89,22 @@ fn name_of_code(code: &str) -> Option<ErrorName> {
         | "OptInRequired" => ErrorName::Denied,
         "ResourceNotFoundException"
         | "InvalidParameterException"
-        | "ValidationError"
         | "ValidationException"
+        | "ValidationError"
+        | "ItemCollectionSizeLimitExceeded"
+        | "ItemCollectionSizeLimitExceededException"
         | "PackedPolicyTooLarge" => ErrorName::Rejected,
-        "ResourceInUseException" => ErrorName::Conflict,
-        "InternalFailure"
+        "ResourceInUseException" | "ConditionalCheckFailed" | "ConditionalCheckFailedException" => {
+            ErrorName::Conflict
+        }
+        // Two transactions met at a row, or a request met its own repetition; a token of another call is a matter of
+        // chance. Nothing was written, and the same call may succeed shortly.
+        "TransactionConflict"
+        | "TransactionConflictException"
+        | "TransactionInProgressException"
+        | "IdempotentParameterMismatchException"
+        | "ReplicatedWriteConflictException"
+        | "InternalFailure"
         | "InternalError"
         | "InternalServerError"
         | "RequestTimeout"
@@ -112,6 +131,14 @@ mod tests {
             (Some("ResourceNotFoundException"), 404, ErrorName::Rejected),
             (Some("ServerException"), 500, ErrorName::Transient),
             (Some("ResourceInUseException"), 409, ErrorName::Conflict),
+            (Some("ConditionalCheckFailedException"), 400, ErrorName::Conflict),
+            (Some("TransactionConflictException"), 400, ErrorName::Transient),
+            (Some("TransactionInProgressException"), 400, ErrorName::Transient),
+            (Some("IdempotentParameterMismatchException"), 400, ErrorName::Transient),
+            (Some("ReplicatedWriteConflictException"), 400, ErrorName::Transient),
+            (Some("ProvisionedThroughputExceededException"), 400, ErrorName::Throttled),
+            (Some("RequestLimitExceeded"), 400, ErrorName::Throttled),
+            (Some("ItemCollectionSizeLimitExceededException"), 400, ErrorName::Rejected),
             (Some("SomethingNew"), 400, ErrorName::Rejected),
             (Some("SomethingNew"), 503, ErrorName::Transient),
             (None, 403, ErrorName::Denied),
@@ -119,6 +146,22 @@ mod tests {
         ];
         for (code, status, name) in table {
             assert_eq!(refusal(code, Some("why"), status).name, name, "{code:?} {status}");
+        }
+    }
+
+    #[test]
+    fn a_code_without_a_status_has_a_name() {
+        let table = [
+            ("TransactionConflict", ErrorName::Transient),
+            ("ThrottlingError", ErrorName::Throttled),
+            ("ProvisionedThroughputExceeded", ErrorName::Throttled),
+            ("ConditionalCheckFailed", ErrorName::Conflict),
+            ("ValidationError", ErrorName::Rejected),
+            ("ItemCollectionSizeLimitExceeded", ErrorName::Rejected),
+            ("SomethingNew", ErrorName::Internal),
+        ];
+        for (code, name) in table {
+            assert_eq!(name_of(code), name, "{code}");
         }
     }
 }

@@ -5,6 +5,7 @@
 //! Start reading at [`Aws`].
 
 mod credentials;
+mod dynamodb;
 mod error;
 mod own_keys;
 mod sdk;
@@ -30,6 +31,7 @@ use guard_tasks::{Clock, Context as _, ErrorName, TaskError};
 use crate::credentials::AssumedRoles;
 use crate::sdk::Sdk;
 
+pub use dynamodb::{DynamoDb, TableNames};
 pub use own_keys::OwnKeys;
 pub use secrets::Secrets;
 pub use step_functions::StepFunctions;

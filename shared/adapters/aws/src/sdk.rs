@@ -119,7 +119,8 @@ impl HttpConnector for WayOut {
         let (system, transport) = (self.system, Arc::clone(&self.transport));
         HttpConnectorFuture::new(async move {
             let request = plain(request)?;
-            // Most are a POST and only read; a task token that is answered twice is answered once.
+            // Most are a POST and only read. A task token that is answered twice is answered once; what DynamoDB is
+            // given twice it finds done, by its condition or by the call's own token.
             let call = Call::new(system, request, TIMEOUT).repeatable();
             let answer = transport.send(call).await.map_err(connector_error)?;
             HttpResponse::try_from(answer.map(SdkBody::from))

@@ -54,8 +54,13 @@ impl MemoryStore {
     /// A store with these registry rows.
     pub fn with_clusters(rows: impl IntoIterator<Item = ClusterRecord>) -> Self {
         let store = Self::default();
-        store.tables().clusters = rows.into_iter().map(|row| (row.cluster_id.clone(), row)).collect();
+        store.put_clusters(rows);
         store
+    }
+
+    /// Adds registry rows, or replaces them whole, as another tool would.
+    pub fn put_clusters(&self, rows: impl IntoIterator<Item = ClusterRecord>) {
+        self.tables().clusters.extend(rows.into_iter().map(|row| (row.cluster_id.clone(), row)));
     }
 
     /// Every registry row, by id.

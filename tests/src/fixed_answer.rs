@@ -1,0 +1,60 @@
+//! A service on a loopback socket that answers everything the same.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+/// The service, and what it was asked.
+pub struct FixedAnswer {
+    url: String,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl FixedAnswer {
+    /// Answers every request with this document and status 200.
+    pub async fn serve(answer: Value) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        tokio::spawn(accept(listener, Bytes::from(answer.to_string()), Arc::clone(&asked)));
+        Ok(Self { url, asked })
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The header `x-amz-target` of each request.
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+async fn accept(listener: TcpListener, answer: Bytes, asked: Arc<Mutex<Vec<String>>>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let (answer, asked) = (answer.clone(), Arc::clone(&asked));
+        let service = service_fn(move |request: Request<Incoming>| {
+            let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
+            let target = target.unwrap_or_default().to_owned();
+            asked.lock().unwrap_or_else(PoisonError::into_inner).push(target);
+            let answer = Response::new(Full::<Bytes>::from(answer.clone()));
+            async move { Ok::<_, Infallible>(answer) }
+        });
+        tokio::spawn(async move {
+            // A connection that ends early belongs to a process that was ended.
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
