@@ -15,9 +15,9 @@ mod story;
 mod transport;
 
 pub use fleet::{Fleet, FleetError, FluxFile};
-pub use functions::FUNCTIONS;
+pub use functions::{FUNCTIONS, function_arn};
 pub use house::House;
-pub use machines::{MACHINES, MachineError, lint_rules, machine, machines};
+pub use machines::{MACHINES, MachineError, STARTED_BY_PEOPLE, contracts, lint_rules, machine, machines};
 pub use report::{BillLine, ClusterLine, FileLine, MergeRequestLine, Report, SoakLine};
 pub use scenario::Scenario;
 pub use story::{Story, StoryError};
