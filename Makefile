@@ -2,7 +2,7 @@
 # cargo-deny are used where they are installed.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint ci build clean
+.PHONY: help demo test lint lint-machines generate ci build clean
 
 CARGO ?= cargo
 ROOT := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
@@ -19,7 +19,7 @@ export GUARD_FIXTURES ?= $(FIXTURES)
 endif
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # Built as a part of the whole workspace: with the same features as in the tests, nothing is compiled twice.
 demo: ## Watch a clean upgrade and a regression that is rolled back, in virtual time
@@ -40,7 +40,13 @@ lint: ## Check format, lints, docs, and licences where cargo-deny is installed
 	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc -q --workspace --no-deps
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check bans licenses sources; fi
 
-ci: lint test demo ## What a merge needs: lint, test, demo
+lint-machines: ## Ask two validators of other people about every state machine
+	@sh $(ROOT)/scripts/asl-second-opinion
+
+generate: ## Make the generated files again: schemas, drawings
+	@UPDATE=1 $(CARGO) test -q -p guard-tests --test generated
+
+ci: lint lint-machines test demo ## What a merge needs: lint, test, demo
 
 build: ## Compile everything, unoptimised
 	@$(CARGO) build --workspace --all-targets
