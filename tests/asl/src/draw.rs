@@ -48,7 +48,7 @@ impl Drawing {
             match state.kind {
                 StateKind::Choice(_) => line(format!("state \"{name}?\" as {}", id(&state.name))),
                 _ if id(&state.name) != state.name => {
-                    line(format!("state \"{name}\" as {}", id(&state.name)))
+                    line(format!("state \"{name}\" as {}", id(&state.name)));
                 }
                 _ => {}
             }

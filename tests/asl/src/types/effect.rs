@@ -241,16 +241,15 @@ fn choose(state: &State, choice: &Choice, data: Data<'_>, reader: &mut Reader, e
     for (index, rule) in choice.rules.iter().enumerate() {
         let field = format!("Choices[{index}]");
         compared(&field, &rule.condition, Data { of: &left, base: data.base }, reader);
-        match left.where_it(true, &rule.condition) {
-            Some(carries) => edge(&rule.next, &carries, reader),
-            None => {
-                let was_possible = data.of.where_it(true, &rule.condition).is_some();
-                let why = if was_possible { "an earlier rule takes it" } else { "it can never hold" };
-                let message = format!("{field} ({}): {why}{}", rule.condition, others(&rule.condition, data));
-                reader.note(LintRule::RuleCanHold, message);
-                // What stands behind it is looked at all the same.
-                edge(&rule.next, &left, reader);
-            }
+        if let Some(carries) = left.where_it(true, &rule.condition) {
+            edge(&rule.next, &carries, reader);
+        } else {
+            let was_possible = data.of.where_it(true, &rule.condition).is_some();
+            let why = if was_possible { "an earlier rule takes it" } else { "it can never hold" };
+            let message = format!("{field} ({}): {why}{}", rule.condition, others(&rule.condition, data));
+            reader.note(LintRule::RuleCanHold, message);
+            // What stands behind it is looked at all the same.
+            edge(&rule.next, &left, reader);
         }
         // A Default behind rules that take everything is there for the word that comes next year.
         left = left.where_it(false, &rule.condition).unwrap_or(left);

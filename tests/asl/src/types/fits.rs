@@ -87,7 +87,7 @@ fn compare_objects(mine: &Object, theirs: &Object, way: &str, found: &mut Vec<Mi
         key("*", format!("any field may stand there; known are {}", names(&theirs.fields)));
     }
     for (name, field) in &mine.fields {
-        let wanted = theirs.fields.get(name).map(|field| &field.of).or(theirs.others.as_deref());
+        let wanted = theirs.fields.get(name).map(|field| field.of.as_ref()).or(theirs.others.as_deref());
         if let Some(wanted) = wanted {
             field.of.compare(wanted, &format!("{way}.{name}"), found);
         }

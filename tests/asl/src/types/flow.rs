@@ -3,7 +3,7 @@
 use super::contract::Contracts;
 use super::effect::{Effect, Known, effect};
 use super::value::{DEPTH, Type};
-use crate::machine::{Graph, Machine, State, StateKind};
+use crate::machine::{Machine, ResultPath, State, StateKind};
 use crate::path::PathStep;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +21,9 @@ pub(super) enum Giver {
 pub(super) struct Analysis<'m> {
     machines: &'m [Machine],
     contracts: &'m Contracts,
+    spots: Vec<Spot<'m>>,
+    /// Spots whose effect may have changed. In the order of the documents, which is nearly that of the data.
+    open: BTreeSet<usize>,
     /// What comes in, state by state.
     pub(super) inputs: BTreeMap<Place, Type>,
     /// What each machine ends with; `None` as long as it is not known to end.
@@ -31,11 +34,21 @@ pub(super) struct Analysis<'m> {
     givers: BTreeMap<Place, Vec<(Giver, Type)>>,
 }
 
+/// A state, and the Map it is inside of.
+#[derive(Clone, Copy)]
+struct Spot<'m> {
+    machine: &'m Machine,
+    map: Option<&'m str>,
+    state: &'m State,
+}
+
 impl<'m> Analysis<'m> {
     pub(super) fn of(machines: &'m [Machine], contracts: &'m Contracts) -> Self {
         let mut analysis = Self {
             machines,
             contracts,
+            spots: machines.iter().flat_map(spots).collect(),
+            open: BTreeSet::new(),
             inputs: BTreeMap::new(),
             outputs: machines.iter().map(|machine| (machine.name.clone(), None)).collect(),
             starts: BTreeMap::new(),
@@ -46,72 +59,82 @@ impl<'m> Analysis<'m> {
         for machine in machines.iter().filter(|machine| contracts.started_by_people.contains(&machine.name)) {
             analysis.begin(&machine.name, &Type::anything());
         }
-        while analysis.go_round() {}
+        while let Some(next) = analysis.open.pop_first() {
+            let Some(spot) = analysis.spots.get(next).copied() else { continue };
+            if let Some(effect) = analysis.effect(spot) {
+                analysis.learn(spot, effect);
+            }
+        }
         analysis.note_givers();
         analysis
     }
 
-    /// Every state once; whether anything was learnt.
-    fn go_round(&mut self) -> bool {
-        let mut is_new = false;
-        for machine in self.machines {
-            for graph in graphs(machine) {
-                for state in &graph.graph.states {
-                    if let Some(effect) = self.effect(machine, &graph, state) {
-                        is_new |= self.learn(machine, &graph, state, effect);
-                    }
-                }
-            }
-        }
-        is_new
-    }
-
-    fn effect(&self, machine: &Machine, graph: &Around<'_>, state: &State) -> Option<Effect> {
+    fn effect(&self, Spot { machine, map, state }: Spot<'_>) -> Option<Effect> {
         let input = self.inputs.get(&place(machine, &state.name))?;
         let known = Known {
             contracts: self.contracts,
             outputs: &self.outputs,
             machine: &machine.name,
             execution_input: self.starts.get(&machine.name).cloned().unwrap_or_default(),
-            item: graph.map.and_then(|map| self.items.get(&place(machine, map))).cloned(),
+            item: map.and_then(|map| self.items.get(&place(machine, map))).cloned(),
             iteration_output: self.iteration_outputs.get(&place(machine, &state.name)).cloned(),
         };
         Some(effect(state, input, &known))
     }
 
-    fn learn(&mut self, machine: &Machine, graph: &Around<'_>, state: &State, effect: Effect) -> bool {
-        let mut is_new = false;
+    fn learn(&mut self, Spot { machine, map, state }: Spot<'_>, effect: Effect) {
         for flow in effect.edges {
-            is_new |= widen(&mut self.inputs, place(machine, &flow.to), &flow.carries);
+            self.give(machine, &flow.to, &flow.carries);
         }
         if let Some(end) = effect.end {
-            is_new |= match graph.map {
-                Some(map) => widen(&mut self.iteration_outputs, place(machine, map), &end),
+            match map {
+                Some(map) => {
+                    if widen(&mut self.iteration_outputs, place(machine, map), &end) {
+                        self.open_where(|spot| is_same(spot.machine, machine) && spot.state.name == *map);
+                    }
+                }
                 None => self.end(&machine.name, &end),
-            };
+            }
         }
         if let Some((child, input)) = effect.call {
-            is_new |= self.begin(&child, &input);
+            self.begin(&child, &input);
         }
         if let (Some((item, input)), StateKind::Map(map)) = (effect.iteration, &state.kind) {
-            is_new |= widen(&mut self.items, place(machine, &state.name), &item);
-            is_new |= widen(&mut self.inputs, place(machine, &map.processor.start_at), &input);
+            if widen(&mut self.items, place(machine, &state.name), &item) {
+                self.open_where(|spot| is_same(spot.machine, machine) && spot.map == Some(&state.name));
+            }
+            self.give(machine, &map.processor.start_at, &input);
         }
-        is_new
     }
 
-    fn begin(&mut self, name: &str, input: &Type) -> bool {
-        let Some(machine) = self.machines.iter().find(|machine| machine.name == name) else { return false };
-        let at_start = widen(&mut self.inputs, place(machine, &machine.graph.start_at), input);
-        widen(&mut self.starts, name.to_owned(), input) || at_start
+    fn give(&mut self, machine: &Machine, state: &str, input: &Type) {
+        if widen(&mut self.inputs, place(machine, state), input) {
+            self.open_where(|spot| is_same(spot.machine, machine) && spot.state.name == *state);
+        }
     }
 
-    fn end(&mut self, name: &str, output: &Type) -> bool {
-        let Some(known) = self.outputs.get_mut(name) else { return false };
+    fn open_where(&mut self, changed: impl Fn(&Spot<'_>) -> bool) {
+        let changed = self.spots.iter().enumerate().filter(|(_, spot)| changed(spot));
+        self.open.extend(changed.map(|(index, _)| index));
+    }
+
+    fn begin(&mut self, name: &str, input: &Type) {
+        let machines = self.machines;
+        let Some(machine) = machines.iter().find(|machine| machine.name == name) else { return };
+        self.give(machine, &machine.graph.start_at, input);
+        // Any of its states may read `$$.Execution.Input`.
+        if widen(&mut self.starts, name.to_owned(), input) {
+            self.open_where(|spot| is_same(spot.machine, machine));
+        }
+    }
+
+    fn end(&mut self, name: &str, output: &Type) {
+        let Some(known) = self.outputs.get_mut(name) else { return };
         let joined = known.as_ref().map_or_else(|| output.clone(), |known| known.join(output)).cut(DEPTH);
-        let is_new = known.as_ref() != Some(&joined);
-        *known = Some(joined);
-        is_new
+        if known.as_ref() != Some(&joined) {
+            *known = Some(joined);
+            self.open_where(|spot| matches!(spot.state.kind, StateKind::Task(_)));
+        }
     }
 
     fn note_givers(&mut self) {
@@ -143,13 +166,9 @@ impl<'m> Analysis<'m> {
 
     /// Every state that data comes to, with its effect, in the order of the documents.
     pub(super) fn each(&self, mut look: impl FnMut(&Machine, &State, Effect)) {
-        for machine in self.machines {
-            for graph in graphs(machine) {
-                for state in &graph.graph.states {
-                    if let Some(effect) = self.effect(machine, &graph, state) {
-                        look(machine, state, effect);
-                    }
-                }
+        for spot in &self.spots {
+            if let Some(effect) = self.effect(*spot) {
+                look(spot.machine, spot.state, effect);
             }
         }
     }
@@ -184,37 +203,48 @@ impl<'m> Analysis<'m> {
                 Some(Giver::State(name)) => {
                     route.push(name.clone());
                     here.1.clone_from(name);
+                    if self.replaces_input(&here) {
+                        break;
+                    }
                 }
             }
         }
         route.reverse();
         route.join(" -> ")
     }
+
+    /// Whether what a state gives on holds nothing of what came in: nothing before it matters then.
+    fn replaces_input(&self, place: &Place) -> bool {
+        let whole = ResultPath::Fields(Vec::new());
+        let machine = self.machines.iter().find(|machine| machine.name == place.0);
+        machine.and_then(|machine| machine.state(&place.1)).is_some_and(|state| match &state.kind {
+            StateKind::Task(task) => task.result_path == whole,
+            StateKind::Map(map) => map.result_path == whole,
+            StateKind::Pass(pass) => pass.result_path == whole,
+            StateKind::Choice(_) | StateKind::Wait(_) | StateKind::Succeed | StateKind::Fail(_) => false,
+        })
+    }
 }
 
-/// A graph and the Map it belongs to.
-struct Around<'m> {
-    graph: &'m Graph,
-    map: Option<&'m str>,
-}
-
-fn graphs(machine: &Machine) -> Vec<Around<'_>> {
-    let mut all = vec![Around { graph: &machine.graph, map: None }];
+/// Every state of a machine, those inside of Maps after the ones outside.
+fn spots(machine: &Machine) -> Vec<Spot<'_>> {
+    let mut graphs = vec![(&machine.graph, None)];
+    let mut all = Vec::new();
     let mut next = 0;
-    while let Some(around) = all.get(next) {
-        let inner: Vec<Around<'_>> = around
-            .graph
-            .states
-            .iter()
-            .filter_map(|state| match &state.kind {
-                StateKind::Map(map) => Some(Around { graph: &map.processor, map: Some(&state.name) }),
-                _ => None,
-            })
-            .collect();
-        all.extend(inner);
+    while let Some((graph, map)) = graphs.get(next).copied() {
+        for state in &graph.states {
+            all.push(Spot { machine, map, state });
+            if let StateKind::Map(inner) = &state.kind {
+                graphs.push((&inner.processor, Some(state.name.as_str())));
+            }
+        }
         next += 1;
     }
     all
+}
+
+fn is_same(one: &Machine, two: &Machine) -> bool {
+    one.name == two.name
 }
 
 fn place(machine: &Machine, state: &str) -> Place {

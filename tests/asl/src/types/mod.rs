@@ -14,6 +14,7 @@ mod reader;
 mod schema;
 mod task;
 mod value;
+mod way;
 
 pub use contract::{Contracts, FunctionContract};
 pub use schema::SchemaError;

@@ -61,7 +61,7 @@ impl Reader {
                 let mut filled = BTreeMap::new();
                 for (name, template) in fields {
                     let of = self.fill(&format!("{field}.{name}"), template, data);
-                    filled.insert(name.clone(), Field { of, required: true });
+                    filled.insert(name.clone(), Field::new(of, true));
                 }
                 Type::from_object(Object { fields: filled, others: None })
             }

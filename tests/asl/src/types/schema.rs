@@ -145,7 +145,7 @@ impl Reader<'_> {
         if let Some(properties) = fields.get("properties").and_then(Value::as_object) {
             for (name, schema) in properties {
                 let of = self.read(schema, depth)?;
-                known.insert(name.clone(), Field { of, required: is_required(name) });
+                known.insert(name.clone(), Field::new(of, is_required(name)));
             }
         }
         let others = match fields.get("additionalProperties") {

@@ -116,7 +116,7 @@ fn open() -> Type {
 impl Type {
     fn with_optional(mut self, name: &str, of: Self) -> Self {
         if let Some(object) = &mut self.object {
-            object.fields.insert(name.to_owned(), Field { of, required: false });
+            object.fields.insert(name.to_owned(), Field::new(of, false));
         }
         self
     }

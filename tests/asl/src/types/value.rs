@@ -1,9 +1,9 @@
 //! What a place may hold.
 
-use crate::path::PathStep;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 /// Below this depth a type is anything, so that a loop that nests its own input comes to an end too.
 pub(super) const DEPTH: usize = 10;
@@ -11,7 +11,7 @@ pub(super) const DEPTH: usize = 10;
 /// A set of JSON values, as the union of what it holds of each kind. Nothing at all is the type of a place
 /// that no run fills.
 ///
-/// The joins of two types holds what either holds, and may hold more: which fields stand together in an
+/// The join of two types holds what either holds, and may hold more: which fields stand together in an
 /// object is not kept.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Type {
@@ -47,14 +47,33 @@ pub(super) struct Object {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Field {
-    pub(super) of: Type,
+    /// Shared: the same types go along many edges.
+    pub(super) of: Arc<Type>,
     pub(super) required: bool,
 }
 
+impl Field {
+    pub(super) fn new(of: Type, required: bool) -> Self {
+        Self { of: Arc::new(of), required }
+    }
+}
+
 impl Type {
+    pub(super) const fn plain(anything: bool) -> Self {
+        Self {
+            anything,
+            null: false,
+            booleans: BTreeSet::new(),
+            number: None,
+            string: None,
+            array: None,
+            object: None,
+        }
+    }
+
     /// Every value.
     pub fn anything() -> Self {
-        Self { anything: true, ..Self::default() }
+        Self::plain(true)
     }
 
     /// No value.
@@ -94,8 +113,7 @@ impl Type {
 
     /// Objects with exactly these fields.
     pub fn object<'n>(fields: impl IntoIterator<Item = (&'n str, Self)>) -> Self {
-        let fields =
-            fields.into_iter().map(|(name, of)| (name.to_owned(), Field { of, required: true })).collect();
+        let fields = fields.into_iter().map(|(name, of)| (name.to_owned(), Field::new(of, true))).collect();
         Self::from_object(Object { fields, others: None })
     }
 
@@ -133,7 +151,25 @@ impl Type {
     }
 
     pub(super) fn is_nothing(&self) -> bool {
-        *self == Self::default()
+        self.object.is_none() && !self.has_more_than_objects()
+    }
+
+    pub(super) fn has_more_than_objects(&self) -> bool {
+        let has_scalars =
+            self.null || !self.booleans.is_empty() || self.number.is_some() || self.string.is_some();
+        self.anything || has_scalars || self.array.is_some()
+    }
+
+    pub(super) fn without_objects(&self) -> Self {
+        Self {
+            anything: self.anything,
+            null: self.null,
+            booleans: self.booleans.clone(),
+            number: self.number,
+            string: self.string.clone(),
+            array: self.array.clone(),
+            object: None,
+        }
     }
 
     /// What either holds.
@@ -153,157 +189,44 @@ impl Type {
         }
     }
 
+    fn is_deeper_than(&self, depth: usize) -> bool {
+        if depth == 0 {
+            return !self.is_nothing();
+        }
+        let is_deeper = |of: &Self| of.is_deeper_than(depth - 1);
+        self.array.as_deref().is_some_and(is_deeper)
+            || self.object.as_ref().is_some_and(|object| {
+                object.fields.values().any(|field| is_deeper(&field.of))
+                    || object.others.as_deref().is_some_and(is_deeper)
+            })
+    }
+
     /// The same down to a depth, and anything below.
     pub(super) fn cut(&self, depth: usize) -> Self {
+        if !self.is_deeper_than(depth) {
+            return self.clone();
+        }
         if depth == 0 && !self.is_nothing() {
             return Self::anything();
         }
         let below = depth.saturating_sub(1);
         let cut = |of: &Self| of.cut(below);
         Self {
+            anything: self.anything,
+            null: self.null,
+            booleans: self.booleans.clone(),
+            number: self.number,
+            string: self.string.clone(),
             array: self.array.as_ref().map(|items| Box::new(cut(items))),
             object: self.object.as_ref().map(|object| Object {
                 fields: object
                     .fields
                     .iter()
-                    .map(|(name, field)| {
-                        (name.clone(), Field { of: cut(&field.of), required: field.required })
-                    })
+                    .map(|(name, field)| (name.clone(), Field::new(cut(&field.of), field.required)))
                     .collect(),
                 others: object.others.as_ref().map(|of| Box::new(cut(of))),
             }),
-            ..self.clone()
         }
-    }
-
-    /// The objects among what it holds, and whether it may hold something else.
-    pub(super) fn as_object(&self) -> (Option<Object>, bool) {
-        if self.anything {
-            return (
-                Some(Object { fields: BTreeMap::new(), others: Some(Box::new(Self::anything())) }),
-                true,
-            );
-        }
-        let rest = Self { object: None, ..self.clone() };
-        (self.object.clone(), !rest.is_nothing())
-    }
-
-    /// What a way down from here leads to, and why it may lead nowhere.
-    pub(super) fn select(&self, steps: &[PathStep]) -> (Self, Option<String>) {
-        let mut here = self.clone();
-        let mut missing = None;
-        let mut way = String::new();
-        for step in steps {
-            if here.is_nothing() {
-                break;
-            }
-            let (next, why) = here.step(step, &way);
-            missing = missing.or(why);
-            here = next;
-            match step {
-                PathStep::Field(name) if way.is_empty() => way.clone_from(name),
-                PathStep::Field(name) => way = format!("{way}.{name}"),
-                PathStep::Index(index) => way = format!("{way}[{index}]"),
-            }
-        }
-        (here, missing)
-    }
-
-    fn step(&self, step: &PathStep, way: &str) -> (Self, Option<String>) {
-        let place = if way.is_empty() { "the data" } else { way };
-        if self.anything {
-            return (Self::anything(), Some(format!("{place} may be anything, so nothing below it is sure")));
-        }
-        let name = match step {
-            PathStep::Field(name) => name,
-            PathStep::Index(_) => {
-                let items = self.array.as_deref().cloned().unwrap_or_default();
-                return (items, Some(format!("{place} may be shorter")));
-            }
-        };
-        let (object, is_more) = self.as_object();
-        let Some(object) = object else {
-            return (Self::nothing(), Some(format!("{place} is {self}, which has no fields")));
-        };
-        let (of, missing) = match (object.fields.get(name), &object.others) {
-            (Some(field), _) if field.required => (field.of.clone(), None),
-            (Some(field), _) => (field.of.clone(), Some(format!("{name} is not there on every route"))),
-            (None, Some(others)) => {
-                ((**others).clone(), Some(format!("{name} is not known to be in {place}")))
-            }
-            (None, None) => {
-                let known: Vec<&str> = object.fields.keys().map(String::as_str).collect();
-                (Self::nothing(), Some(format!("{place} has no {name}, but {}", known.join(", "))))
-            }
-        };
-        let is_null = is_more.then(|| format!("{place} may be {}", Self { object: None, ..self.clone() }));
-        (of, missing.or(is_null))
-    }
-
-    /// What `ResultPath` makes of it, and why it may fail.
-    pub(super) fn place(&self, way: &[String], result: &Self) -> (Self, Option<String>) {
-        let Some((name, rest)) = way.split_first() else { return (result.clone(), None) };
-        let (object, is_more) = self.as_object();
-        let is_blocked = is_more.then(|| format!("{name} is placed in what may be {self}"));
-        let mut object = object.unwrap_or_default();
-        let empty = || Self::from_object(Object::default()).place(rest, result).0;
-        let (of, why) = match (object.fields.get(name), &object.others) {
-            (Some(field), _) => {
-                let (of, why) = field.of.place(rest, result);
-                (if field.required { of } else { of.join(&empty()) }, why)
-            }
-            (None, Some(others)) => {
-                let (of, why) = others.place(rest, result);
-                (of.join(&empty()), why)
-            }
-            (None, None) => (empty(), None),
-        };
-        object.fields.insert(name.clone(), Field { of, required: true });
-        (Self::from_object(object), is_blocked.or(why))
-    }
-
-    /// The same where the way leads somewhere, with `change` made to what it leads to. `None` when nothing
-    /// is left.
-    pub(super) fn narrowed(
-        &self,
-        steps: &[PathStep],
-        change: &dyn Fn(&Self) -> Option<Self>,
-    ) -> Option<Self> {
-        let Some((step, rest)) = steps.split_first() else { return change(self) };
-        let PathStep::Field(name) = step else { return Some(self.clone()) };
-        let mut object = self.as_object().0?;
-        let of = match (object.fields.get(name), &object.others) {
-            (Some(field), _) => &field.of,
-            (None, Some(others)) => others.as_ref(),
-            (None, None) => return None,
-        };
-        let of = of.narrowed(rest, change)?;
-        object.fields.insert(name.clone(), Field { of, required: true });
-        Some(Self::from_object(object))
-    }
-
-    /// The same where the way leads nowhere. `None` when nothing is left.
-    pub(super) fn without(&self, steps: &[PathStep]) -> Option<Self> {
-        let [first, rest @ ..] = steps else { return None };
-        let PathStep::Field(name) = first else { return Some(self.clone()) };
-        let Some(mut object) = self.object.clone() else { return Some(self.clone()) };
-        let has_more = Self { object: None, ..self.clone() } != Self::default();
-        let Some(field) = object.fields.get(name).cloned() else { return Some(self.clone()) };
-        match field.of.without(rest) {
-            Some(of) => {
-                object.fields.insert(name.clone(), Field { of, required: field.required });
-            }
-            None if field.required => {
-                return has_more.then(|| Self { object: None, ..self.clone() });
-            }
-            None if object.others.is_some() => {
-                object.fields.insert(name.clone(), Field { of: Self::nothing(), required: false });
-            }
-            None => {
-                object.fields.remove(name);
-            }
-        }
-        Some(Self { object: Some(object), ..self.clone() })
     }
 }
 
@@ -324,7 +247,9 @@ impl Object {
         let fields = names.into_iter().map(|name| {
             let (one, two) = (self.field(name), other.field(name));
             let required = one.required && two.required;
-            (name.clone(), Field { of: one.of.join(&two.of), required })
+            let is_same = Arc::ptr_eq(&one.of, &two.of);
+            let of = if is_same { one.of } else { Arc::new(one.of.join(&two.of)) };
+            (name.clone(), Field { of, required })
         });
         let others = both(self.others.as_ref(), other.others.as_ref(), |one, two| Box::new(one.join(two)));
         Self { fields: fields.collect(), others }
@@ -332,7 +257,7 @@ impl Object {
 
     /// What it holds under a name, listed or not.
     fn field(&self, name: &str) -> Field {
-        let unlisted = || Field { of: self.others.as_deref().cloned().unwrap_or_default(), required: false };
+        let unlisted = || Field::new(self.others.as_deref().cloned().unwrap_or_default(), false);
         self.fields.get(name).cloned().unwrap_or_else(unlisted)
     }
 }

@@ -23,4 +23,6 @@ mod states;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]
+mod types;
+#[cfg(test)]
 mod world;
