@@ -1,20 +1,342 @@
 //! The state machines as they stand in the repository: parsed, linted, and in step with the functions.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its case should stop there")]
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
-use guard_asl::{Machine, lint};
-use guard_simulation::{FUNCTIONS, Fleet, House, MACHINES, lint_rules, machine, machines};
+use guard_asl::{
+    LintProblem, LintRule, Machine, Quantity, Resource, StateKind, Template, WaitSpan, lint, lint_types,
+};
+use guard_domain::{BatchId, Config, Direction, MAX_CLUSTERS, Plan, RunId};
+use guard_simulation::{
+    FUNCTIONS, Fleet, House, MACHINES, STARTED_BY_PEOPLE, contracts, function_arn, lint_rules, machine,
+    machines,
+};
+use guard_tasks::Contract;
+use jiff::Timestamp;
+use serde_json::Value;
+
+fn told(problems: impl IntoIterator<Item = LintProblem>) -> Vec<String> {
+    problems.into_iter().map(|problem| problem.to_string()).collect()
+}
 
 #[test]
 fn every_machine_keeps_the_rules_of_the_house() {
     let rules = lint_rules().unwrap();
-    let problems: Vec<String> = machines()
-        .unwrap()
-        .iter()
-        .flat_map(|machine| lint(machine, &rules))
-        .map(|problem| problem.to_string())
-        .collect();
+    let problems = told(machines().unwrap().iter().flat_map(|machine| lint(machine, &rules)));
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn every_path_leads_somewhere_and_every_payload_fits() {
+    let machines = machines().unwrap();
+    let report = lint_types(&machines, &contracts().unwrap());
+    let problems = told(report.problems);
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    let states: usize = machines.iter().map(|machine| machine.states().count()).sum();
+    assert_eq!(report.inputs.len(), states, "data comes to every state");
+    assert!(report.paths > states, "{} paths in {states} states", report.paths);
+}
+
+/// The machines, one of them with its text bent: behind the head of a state the first `from` becomes `to`.
+fn bent(name: &str, state: &str, from: &str, to: &str) -> Vec<Machine> {
+    let bend = |text: &str| {
+        let (before, rest) = text.split_once(&format!("\"{state}\": {{")).unwrap();
+        let bent = rest.replacen(from, to, 1);
+        assert_ne!(bent, rest, "{name}: {from} is not in {state} any more");
+        format!("{before}\"{state}\": {{{bent}")
+    };
+    let machines = MACHINES.iter().map(|(other, text)| {
+        let text = if *other == name { bend(text) } else { (*text).to_owned() };
+        machine(other, &text).unwrap_or_else(|error| panic_with(&error.to_string()))
+    });
+    machines.collect()
+}
+
+fn panic_with(message: &str) -> ! {
+    #[expect(clippy::panic, reason = "the test's own failure")]
+    {
+        panic!("{message}")
+    }
+}
+
+/// A machine, one of its states, what is bent there; then where which rule must say what.
+type Bend = (&'static str, &'static str, &'static str, &'static str, LintRule, &'static str, &'static str);
+
+const UP: &str = "batch-upgrade";
+const BACK: &str = "batch-rollback";
+const CONVERGE: &str = "cluster-converge";
+
+const BENDS: [Bend; 26] = [
+    // A field renamed in a ResultSelector.
+    (
+        UP,
+        "DecidePreCheck",
+        "\"decision.$\"",
+        "\"verdict.$\"",
+        LintRule::PathProduced,
+        "batch-upgrade, state IsPreCheckPassed",
+        "DecidePreCheck -> IsPreCheckPassed",
+    ),
+    (
+        UP,
+        "PreCheck",
+        "\"cluster_id.$\": \"$.Payload.cluster_id\", ",
+        "",
+        LintRule::PayloadKeys,
+        "batch-upgrade, state DecidePreCheck",
+        "Parameters.Payload.results[].cluster_id",
+    ),
+    // A ResultSelector that keeps what does not exist.
+    (
+        UP,
+        "JudgeSoak",
+        "$.Payload.summary",
+        "$.Payload.sumary",
+        LintRule::PathProduced,
+        "batch-upgrade, state JudgeSoak",
+        "Payload has no sumary, but ",
+    ),
+    (
+        UP,
+        "Converge",
+        "$.Output.verdict",
+        "$.Output.outcome",
+        LintRule::PathProduced,
+        "batch-upgrade, state Converge",
+        "Output has no outcome, but ",
+    ),
+    (
+        BACK,
+        "PlanRollback",
+        "$.Payload.nested",
+        "$.nested",
+        LintRule::PathProduced,
+        "batch-rollback, state PlanRollback",
+        "no nested",
+    ),
+    // ResultPath gone: the result takes the input's place.
+    (
+        UP,
+        "DecideConverge",
+        "\"ResultPath\": \"$.gate\",",
+        "",
+        LintRule::PathProduced,
+        "batch-upgrade, state WhatNext",
+        "DecideConverge -> WhatNext",
+    ),
+    (
+        CONVERGE,
+        "WatchRollout",
+        "\"ResultPath\": \"$.error\", ",
+        "",
+        LintRule::PathProduced,
+        "cluster-converge, state CouldNotTell",
+        "WatchRollout -> CouldNotTell",
+    ),
+    // An edge past the state that produces a field.
+    (
+        UP,
+        "IsMergeRequestOpen",
+        "\"Next\": \"AwaitUpgradeMerge\"",
+        "\"Next\": \"ConvergeClusters\"",
+        LintRule::PathProduced,
+        "batch-upgrade, state ConvergeClusters",
+        "IsMergeRequestOpen -> ConvergeClusters",
+    ),
+    (
+        CONVERGE,
+        "HasArrived",
+        "\"Default\": \"FoundNoAnswer\"",
+        "\"Default\": \"Converged\"",
+        LintRule::PathProduced,
+        "cluster-converge, state Converged",
+        "HasArrived -> Converged",
+    ),
+    // What a child is passed, and what it gives.
+    (
+        UP,
+        "Converge",
+        "\"direction\": \"upgrade\",",
+        "",
+        LintRule::PathProduced,
+        "cluster-converge, state WatchRollout",
+        "batch-upgrade, state Converge -> WatchRollout",
+    ),
+    (
+        UP,
+        "ConvergeClusters",
+        "\"$.pace.poll_seconds\"",
+        "\"$.run.run_id\"",
+        LintRule::QuantityIsWhole,
+        "cluster-converge, state WaitForFlux",
+        "$.poll_seconds",
+    ),
+    (
+        CONVERGE,
+        "CouldNotTell",
+        "\"verdict\": \"unknown\", ",
+        "",
+        LintRule::PathProduced,
+        "batch-rollback, state Converge",
+        "verdict is not there on every route",
+    ),
+    // What a person gives is not known.
+    (
+        UP,
+        "PlanBatch",
+        "$$.Execution.Input",
+        "$$.Execution.Input.batch_id",
+        LintRule::PathProduced,
+        "batch-upgrade, state PlanBatch",
+        "may be anything",
+    ),
+    (
+        "rollout",
+        "NextBatch",
+        "\"$.last_batch\"",
+        "\"$.next.batch_id\"",
+        LintRule::PathProduced,
+        "rollout, state NextBatch",
+        "BeginRollout -> NextBatch",
+    ),
+    (
+        UP,
+        "PlanBatch",
+        "[\"Rejected\"], ",
+        "[\"Rejected\"], \"ResultPath\": \"$.error\", ",
+        LintRule::ResultPlaced,
+        "batch-upgrade, state PlanBatch",
+        "Catch[0].ResultPath $.error",
+    ),
+    // Payloads.
+    (
+        CONVERGE,
+        "WatchRollout",
+        "\"commit.$\": \"$.commit\",",
+        "",
+        LintRule::PayloadKeys,
+        "cluster-converge, state WatchRollout",
+        "Parameters.Payload.commit: is required, and missing",
+    ),
+    (
+        UP,
+        "JudgeSoak",
+        "\"Payload\": {",
+        "\"Payload\": {\"batch\": \"x\", ",
+        LintRule::PayloadKeys,
+        "batch-upgrade, state JudgeSoak",
+        "Parameters.Payload.batch: is unknown there",
+    ),
+    (
+        UP,
+        "DecidePreCheck",
+        "\"gate\": \"pre_check\"",
+        "\"gate\": \"pre_chek\"",
+        LintRule::PayloadFits,
+        "batch-upgrade, state DecidePreCheck",
+        "Parameters.Payload.gate: is \"pre_chek\", and must be ",
+    ),
+    (
+        UP,
+        "SettleHealthy",
+        "\"$.gate.summary\"",
+        "\"$.gate.clusters\"",
+        LintRule::PayloadFits,
+        "batch-upgrade, state SettleHealthy",
+        "Parameters.Payload.reason ($.gate.clusters)",
+    ),
+    (
+        UP,
+        "AwaitUpgradeMerge",
+        "\"direction\": \"upgrade\"",
+        "\"direction\": null",
+        LintRule::PayloadFits,
+        "batch-upgrade, state AwaitUpgradeMerge",
+        "is null, and must be ",
+    ),
+    (
+        UP,
+        "JudgeSoak",
+        "lambda:invoke\"",
+        "lambda:invoke.waitForTaskToken\"",
+        LintRule::ContractKnown,
+        "batch-upgrade, state JudgeSoak",
+        "keeps no token",
+    ),
+    // Numbers, texts, arrays.
+    (
+        UP,
+        "Soak",
+        "$.pace.look_seconds",
+        "$.run.run_id",
+        LintRule::QuantityIsWhole,
+        "batch-upgrade, state Soak",
+        "SecondsPath reads $.run.run_id, which is a string",
+    ),
+    (
+        UP,
+        "StartRollback",
+        "$.gate.rollback_name",
+        "$.gate.clusters",
+        LintRule::TextIsString,
+        "batch-upgrade, state StartRollback",
+        "Parameters.Name ($.gate.clusters)",
+    ),
+    (
+        UP,
+        "PreCheckClusters",
+        "\"ItemsPath\": \"$.clusters\"",
+        "\"ItemsPath\": \"$.run\"",
+        LintRule::ItemsAreArray,
+        "batch-upgrade, state PreCheckClusters",
+        "$.run",
+    ),
+    // Rules of a Choice.
+    (
+        UP,
+        "IsHealthy",
+        "\"healthy\"",
+        "\"heathy\"",
+        LintRule::RuleCanHold,
+        "batch-upgrade, state IsHealthy",
+        "$.gate.decision = heathy): it can never hold; $.gate.decision is ",
+    ),
+    (
+        UP,
+        "HowItEnded",
+        "$.settled.merged_meanwhile",
+        "$.settled.outcome",
+        LintRule::ComparisonFits,
+        "batch-upgrade, state HowItEnded",
+        "with false or true",
+    ),
+];
+
+#[test]
+fn the_lint_sees_a_bend_of_every_kind() {
+    let contracts = contracts().unwrap();
+    let mut rules = BTreeSet::new();
+    for (name, state, from, to, rule, place, says) in BENDS {
+        let problems = lint_types(&bent(name, state, from, to), &contracts).problems;
+        let is_seen = problems.iter().any(|problem| {
+            let text = problem.to_string();
+            problem.rule == rule && text.starts_with(place) && text.contains(says)
+        });
+        let found = told(problems);
+        assert!(is_seen, "{name}, {state}, {from} -> {to}: {rule:?} is not told, but:\n{}", found.join("\n"));
+        rules.insert(rule);
+    }
+    assert_eq!(rules.len(), 10, "each rule of the types is bent: {rules:?}");
+}
+
+/// What another rule took already never gets there.
+#[test]
+fn a_rule_behind_one_that_takes_the_same_is_seen() {
+    let machines = bent(UP, "WhatNext", "\"post_check\"", "\"soak\"");
+    let problems = told(lint_types(&machines, &contracts().unwrap()).problems);
+    let [problem] = problems.as_slice() else { panic_with(&problems.join("\n")) };
+    assert!(problem.contains("an earlier rule takes it"), "{problem}");
 }
 
 #[test]
@@ -39,26 +361,248 @@ fn the_lint_sees_what_it_is_for() {
     assert!(broken("${WatchRolloutFunctionArn}", "${WatchFunctionArn}"));
 }
 
+/// Functions that no state calls, and who does.
+const CALLED_BY_NO_STATE: [(&str, &str); 1] = [("watch-merges", "EventBridge, every minute")];
+
+/// Task, function, folder and state are one word, and each is there.
 #[test]
-fn every_function_has_a_state_and_every_state_a_function() {
-    let called: BTreeSet<String> = MACHINES
-        .iter()
-        .flat_map(|(_, text)| text.split("\"${").skip(1).filter_map(|rest| rest.split_once("FunctionArn}")))
-        .map(|(token, _)| token.to_owned())
+fn every_task_has_a_function_and_a_state_and_back() {
+    let mut called = BTreeSet::new();
+    let mut waits = BTreeSet::new();
+    for machine in machines().unwrap() {
+        for state in machine.states() {
+            if let StateKind::Task(task) = &state.kind
+                && let Some(Template::Literal(Value::String(name))) = task.parameters.field("FunctionName")
+            {
+                called.insert(name.clone());
+                if task.resource == Resource::InvokeWithToken {
+                    waits.insert(name.clone());
+                }
+            }
+        }
+    }
+    let arns = |names: &[&str]| names.iter().map(|name| function_arn(name)).collect::<BTreeSet<String>>();
+    let tasks = Contract::all();
+    let all = arns(&tasks.iter().map(|contract| contract.task).collect::<Vec<_>>());
+    let others = arns(&CALLED_BY_NO_STATE.map(|(name, _)| name));
+    assert!(others.is_subset(&all) && others.is_disjoint(&called), "a state calls one of {others:?}");
+    assert_eq!(called, &all - &others, "states and tasks");
+    assert_eq!(arns(&FUNCTIONS), all, "functions of the simulation and tasks");
+
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions");
+    let folders: BTreeSet<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| function_arn(entry.unwrap().file_name().to_str().unwrap()))
         .collect();
-    let known: BTreeSet<String> = FUNCTIONS
+    assert_eq!(folders, all, "folders of functions and tasks");
+
+    let keeps_token: Vec<&str> =
+        tasks.iter().filter(|task| task.token_answer.is_some()).map(|contract| contract.task).collect();
+    assert_eq!(waits, arns(&keeps_token), "states that wait for a token and tasks that keep one");
+}
+
+/// How a loop comes to its end.
+enum Bound {
+    /// The task on it says so once this deadline of the plan has passed: minutes of the deadline, seconds of a pause.
+    Deadline {
+        task: &'static str,
+        pause: &'static str,
+        minutes: fn(&Config) -> u32,
+        seconds: fn(&Plan) -> u64,
+    },
+    /// Each turn starts another machine, for something that is not done twice.
+    Once { nested: &'static str, most: Option<usize>, why: &'static str },
+}
+
+/// Every loop of every machine. A new one is added here with what bounds it.
+const LOOPS: [(&str, &[&str], Bound); 6] = [
+    (
+        UP,
+        &["WhatNext", "Soak", "JudgeSoak"],
+        Bound::Deadline {
+            task: "JudgeSoak",
+            pause: "$.pace.look_seconds",
+            minutes: |config| config.validation.soak_period_minutes + config.policy.soak_data_grace_minutes,
+            seconds: |plan| plan.pace().look_seconds,
+        },
+    ),
+    (
+        UP,
+        &["WhatNext", "StartRollback", "DecideAfterRollback"],
+        Bound::Once {
+            nested: "StartRollback",
+            most: Some(MAX_CLUSTERS),
+            why: "a rollback takes a cluster back, or fails the run",
+        },
+    ),
+    (
+        UP,
+        &[
+            "WhatNext",
+            "PostCheckClusters",
+            "DecidePostCheck",
+            "IsHealthy",
+            "StartRollback",
+            "DecideAfterRollback",
+        ],
+        Bound::Once {
+            nested: "StartRollback",
+            most: Some(MAX_CLUSTERS),
+            why: "a rollback takes a cluster back, or fails the run",
+        },
+    ),
+    (
+        CONVERGE,
+        &["WatchRollout", "HasArrived", "WaitForFlux"],
+        Bound::Deadline {
+            task: "WatchRollout",
+            pause: "$.poll_seconds",
+            minutes: |config| config.validation.flux_sync_timeout_minutes,
+            seconds: |plan| plan.pace().poll_seconds,
+        },
+    ),
+    (
+        CONVERGE,
+        &["RestartProxies", "AreProxiesBack", "WaitForWorkloads"],
+        Bound::Deadline {
+            task: "RestartProxies",
+            pause: "$.poll_seconds",
+            minutes: |config| config.policy.restart_timeout_minutes,
+            seconds: |plan| plan.pace().poll_seconds,
+        },
+    ),
+    (
+        "rollout",
+        &["NextBatch", "IsThereABatch", "StartBatch", "RememberBatch"],
+        Bound::Once {
+            nested: "StartBatch",
+            most: None,
+            why: "each batch is started once; there are as many turns as batches",
+        },
+    ),
+];
+
+/// Rule 8 of the house: no loop passes 250 turns.
+const MOST_TURNS: u64 = 250;
+
+#[test]
+fn every_loop_is_known_and_bounded() {
+    let machines = machines().unwrap();
+    let found: BTreeSet<(&str, Vec<String>)> = machines
         .iter()
-        // EventBridge calls it every minute; no state does.
-        .filter(|name| **name != "watch-merges")
-        .map(|name| name.split('-').map(|part| part[..1].to_uppercase() + &part[1..]).collect())
+        .flat_map(|machine| machine.graphs().into_iter().map(|graph| (machine.name.as_str(), graph)))
+        .flat_map(|(name, graph)| graph.cycles().into_iter().map(move |cycle| (name, cycle)))
         .collect();
-    assert_eq!(called, known);
+    let known: BTreeSet<(&str, Vec<String>)> = LOOPS
+        .iter()
+        .map(|(name, states, _)| (*name, states.iter().map(|state| (*state).to_owned()).collect()))
+        .collect();
+    assert_eq!(found, known, "loops of the machines, and loops whose bound is told in LOOPS");
+    for (name, states, bound) in &LOOPS {
+        let machine = machines.iter().find(|machine| machine.name == *name).unwrap();
+        match bound {
+            Bound::Deadline { task, pause, .. } => ends_by_deadline(machine, states, task, pause),
+            Bound::Once { nested, most, why } => {
+                let StateKind::Task(task) = &machine.state(nested).unwrap().kind else { panic_with(nested) };
+                assert_eq!(task.resource, Resource::StartExecutionSync, "{nested}: {why}");
+                assert!(states.contains(nested), "{nested} is on the loop");
+                assert!(most.is_none_or(|most| most as u64 <= MOST_TURNS), "{nested}: {why}");
+            }
+        }
+    }
+}
+
+/// The loop waits for as long as the plan says, calls its task, and can be left right after it.
+fn ends_by_deadline(machine: &Machine, states: &[&str], task: &str, pause: &str) {
+    let kind = |name: &str| &machine.state(name).unwrap().kind;
+    let is_call = matches!(kind(task), StateKind::Task(task) if task.resource == Resource::Invoke);
+    assert!(is_call && states.contains(&task), "{task} is a task of the loop");
+    let waits: Vec<&WaitSpan> = states
+        .iter()
+        .filter_map(|name| match kind(name) {
+            StateKind::Wait(wait) => Some(&wait.span),
+            _ => None,
+        })
+        .collect();
+    assert!(
+        matches!(waits.as_slice(), [WaitSpan::Seconds(Quantity::Path(path))] if path.to_string() == pause),
+        "{states:?} wait for {waits:?}"
+    );
+    let after = machine.state(task).unwrap().edges();
+    let is_left = after.iter().filter(|edge| states.contains(&edge.to.as_str())).any(|edge| {
+        machine.state(&edge.to).unwrap().edges().iter().any(|edge| !states.contains(&edge.to.as_str()))
+    });
+    assert!(is_left, "{states:?} is left by what {task} says");
+}
+
+/// The children wait for what the plan of their parents says, too.
+#[test]
+fn every_child_polls_at_the_pace_of_the_plan() {
+    let mut passed = 0;
+    for machine in machines().unwrap() {
+        for state in machine.states() {
+            if let StateKind::Map(map) = &state.kind
+                && let Some(selector) = &map.item_selector
+                && let Some(Template::Path(path)) = selector.field("poll_seconds")
+            {
+                assert_eq!(path.to_string(), "$.pace.poll_seconds", "{}, {}", machine.name, state.name);
+                passed += 1;
+            }
+        }
+    }
+    assert_eq!(passed, 2, "upgrade and rollback follow their clusters");
+}
+
+#[test]
+fn no_loop_passes_250_turns_whatever_the_configuration() {
+    // What the configuration's own check lets through, the ends and the middle.
+    let values = [1, 15, 60, 1_440, 43_199, 43_200];
+    for soak in values {
+        for other in values {
+            for look in [1, 10, 43_200] {
+                let mut config = Config::default();
+                config.validation.soak_period_minutes = soak;
+                config.policy.soak_data_grace_minutes = other;
+                config.validation.flux_sync_timeout_minutes = other;
+                config.policy.restart_timeout_minutes = soak;
+                config.policy.soak_look_minutes = look;
+                assert!(config.problems().is_empty(), "{:?}", config.problems());
+                let plan = plan(config);
+                for (name, states, bound) in &LOOPS {
+                    if let Bound::Deadline { minutes, seconds, .. } = bound {
+                        let length = u64::from(minutes(&plan.config)) * 60;
+                        // The first look comes before the first pause, the last one after the deadline.
+                        let turns = length.div_ceil(seconds(&plan)) + 1;
+                        assert!(
+                            turns <= MOST_TURNS,
+                            "{name} {states:?}: {turns} turns with {:?}",
+                            plan.pace()
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn plan(config: Config) -> Plan {
+    Plan {
+        run_id: RunId::parse("run-1").unwrap(),
+        execution_arn: String::new(),
+        direction: Direction::Upgrade,
+        batch_id: BatchId::parse("test").unwrap(),
+        started_at: Timestamp::UNIX_EPOCH,
+        reason: None,
+        clusters: Vec::new(),
+        target_branch: "main".to_owned(),
+        config,
+    }
 }
 
 /// Rule 7 of the house: a missing path in the input of a person is a `States.Runtime` that nothing catches.
 #[test]
 fn machines_that_people_start_take_their_input_whole() {
-    for name in ["batch-upgrade", "batch-rollback", "rollout"] {
+    for name in STARTED_BY_PEOPLE {
         let machine = machines().unwrap().into_iter().find(|machine: &Machine| machine.name == name).unwrap();
         let text = MACHINES.iter().find(|(n, _)| *n == name).unwrap().1;
         let whole = text.matches("\"$$.Execution.Input\"").count();
