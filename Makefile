@@ -1,5 +1,5 @@
-# The front door. Nothing behind it needs more than the Rust toolchain of rust-toolchain.toml; cargo-nextest and
-# cargo-deny are used where they are installed.
+# The front door. Nothing behind it needs more than the Rust toolchain of rust-toolchain.toml, but lint-machines, which
+# needs python3 and npm; cargo-nextest and cargo-deny are used where they are installed.
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint lint-machines generate ci build clean
@@ -46,7 +46,7 @@ lint-machines: ## Ask two validators of other people about every state machine
 generate: ## Make the generated files again: schemas, drawings
 	@UPDATE=1 $(CARGO) test -q -p guard-tests --test generated
 
-ci: lint lint-machines test demo ## What a merge needs: lint, test, demo
+ci: lint lint-machines test demo ## What a merge needs: lint, lint-machines, test, demo
 
 build: ## Compile everything, unoptimised
 	@$(CARGO) build --workspace --all-targets

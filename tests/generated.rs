@@ -50,7 +50,8 @@ fn drawings() -> String {
         .to_owned();
     for machine in machines().unwrap() {
         let comment = machine.comment.clone().unwrap_or_default();
-        page += &format!("\n## {}\n\n{comment}\n\n{}", machine.name, fenced(&draw_mermaid(&machine)));
+        let drawing = fenced(&draw_mermaid(&machine));
+        page.push_str(&["\n## ", &machine.name, "\n\n", &comment, "\n\n", &drawing].concat());
     }
     page
 }

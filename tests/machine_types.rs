@@ -59,10 +59,8 @@ async fn every_input_of_every_run_is_of_the_type_that_the_lint_inferred() {
     // Whatever a state's Catcher passes on is data too.
     for place in places().unwrap() {
         let places = [(place.0.as_str(), place.1.as_str())];
-        let fleet = Fleet::new(1, 1, None, None).unwrap();
         let batches = if place.0 == "rollout" { 2 } else { 1 };
-        let fleet =
-            if batches > 1 { Fleet::new(2, 1, None, None).unwrap().in_batches(2).unwrap() } else { fleet };
+        let fleet = Fleet::new(batches, 1, None, None).unwrap().in_batches(batches).unwrap();
         let scenario = if place.0 == "batch-rollback" { Scenario::Regression } else { Scenario::Clean };
         let fails = |functions| Box::new(FailsOnce::new(functions, &places, ErrorName::Internal)) as Box<_>;
         let story = Story::wrapped(scenario, fleet, fails).unwrap();
