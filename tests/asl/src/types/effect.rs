@@ -58,26 +58,26 @@ pub(super) fn effect(state: &State, raw: &Type, known: &Known<'_>) -> Effect {
             if let Some(result) = called.result {
                 let output =
                     placed(&mut reader, raw, &result, task.result_selector.as_ref(), &task.result_path);
-                leave(state, &output, &mut reader, &mut effect);
+                leave(state, Data { of: &output, base: None }, &mut reader, &mut effect);
             }
         }
         StateKind::Map(map) => {
             effect.iteration = Some(iteration(state, map, data, known, &mut reader));
             let result = Type::array(known.iteration_output.clone().unwrap_or_default());
             let output = placed(&mut reader, raw, &result, map.result_selector.as_ref(), &map.result_path);
-            leave(state, &output, &mut reader, &mut effect);
+            leave(state, Data { of: &output, base: None }, &mut reader, &mut effect);
         }
         StateKind::Pass(pass) => {
             let result = passed(pass, data, &mut reader);
             let output = placed(&mut reader, raw, &result, None, &pass.result_path);
-            leave(state, &output, &mut reader, &mut effect);
+            leave(state, Data { of: &output, base: None }, &mut reader, &mut effect);
         }
         StateKind::Wait(wait) => {
             wait_span(wait, data, &mut reader);
-            leave(state, &input, &mut reader, &mut effect);
+            leave(state, data, &mut reader, &mut effect);
         }
         StateKind::Choice(choice) => choose(state, choice, data, &mut reader, &mut effect),
-        StateKind::Succeed => leave(state, &input, &mut reader, &mut effect),
+        StateKind::Succeed => leave(state, data, &mut reader, &mut effect),
         StateKind::Fail(fail) => {
             for (field, text) in [("ErrorPath", &fail.error), ("CausePath", &fail.cause)] {
                 if let Some(Text::Path(path)) = text {
@@ -203,8 +203,8 @@ fn placed(
 }
 
 /// OutputPath, then on, or the end.
-fn leave(state: &State, output: &Type, reader: &mut Reader, effect: &mut Effect) {
-    let output = reader.filter("OutputPath", &state.output_path, Data { of: output, base: None });
+fn leave(state: &State, output: Data<'_>, reader: &mut Reader, effect: &mut Effect) {
+    let output = reader.filter("OutputPath", &state.output_path, output);
     match state.after() {
         Some(After::Next(next)) => {
             effect.edges.push(Flow { to: next.clone(), carries: output });
@@ -233,7 +233,7 @@ fn catches(state: &State, raw: &Type, reader: &mut Reader, effect: &mut Effect) 
 
 fn choose(state: &State, choice: &Choice, data: Data<'_>, reader: &mut Reader, effect: &mut Effect) {
     let mut edge = |to: &str, carries: &Type, reader: &mut Reader| {
-        let data = Data { of: carries, base: None };
+        let data = Data { of: carries, base: data.base };
         let carries = reader.filter("OutputPath", &state.output_path, data);
         effect.edges.push(Flow { to: to.to_owned(), carries });
     };

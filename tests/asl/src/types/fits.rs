@@ -68,9 +68,8 @@ fn compare_objects(mine: &Object, theirs: &Object, way: &str, found: &mut Vec<Mi
     let mut key = |name: &str, message: String| {
         found.push(Misfit { way: format!("{way}.{name}"), is_key: true, message });
     };
-    for (name, field) in &mine.fields {
-        let is_never = field.of.is_nothing() && !field.required;
-        if !is_never && !theirs.fields.contains_key(name) && theirs.others.is_none() {
+    for name in mine.fields.keys() {
+        if !theirs.fields.contains_key(name) && theirs.others.is_none() {
             key(name, format!("is unknown there; known are {}", names(&theirs.fields)));
         }
     }

@@ -99,8 +99,14 @@ fn contracts() -> Contracts {
         &json!(true),
         Some(&object(&json!({"by": word}))),
     );
+    let praise = contract(
+        &object(&json!({"verdict": {"const": "pass"}})),
+        &object(&json!({"ok": {"const": true}})),
+        None,
+    );
+    let functions = [("ask", ask), ("tell", tell), ("wait", wait), ("praise", praise)];
     Contracts {
-        functions: [("ask".to_owned(), ask), ("tell".to_owned(), tell), ("wait".to_owned(), wait)].into(),
+        functions: functions.map(|(name, contract)| (name.to_owned(), contract)).into(),
         started_by_people: ["parent".to_owned()].into(),
     }
 }
@@ -190,6 +196,62 @@ fn a_rule_narrows_what_goes_along_its_edge() {
     let (rule, state, message) = problem(&states(&unguarded, &both));
     assert_eq!((rule, state.as_str()), (LintRule::PayloadFits, "Tell"));
     assert_eq!(message, "Parameters.Payload.note ($.note): is a string or null, and must be a string");
+}
+
+#[test]
+fn a_constant_is_all_that_goes_along_its_edge_and_the_others_are_left() {
+    let states = |rule: &Value, next: &str, default: &str| {
+        let mut rule = rule.clone();
+        rule["Next"] = json!(next);
+        json!({
+            "Ask": call("ask", &json!({}), "Choose"),
+            "Choose": {"Type": "Choice", "Default": default, "Choices": [rule]},
+            "Praise": call("praise", &json!({"verdict.$": "$.verdict"}), "Done"),
+            "Done": end()
+        })
+    };
+    let is = |word: &str| json!({"Variable": "$.verdict", "StringEquals": word});
+    assert_eq!(problems(&states(&is("pass"), "Praise", "Done")), []);
+    assert_eq!(problem(&states(&is("fail"), "Praise", "Done")).0, LintRule::PayloadFits);
+    let is_bad = json!({"Or": [is("fail"), is("halt")]});
+    assert_eq!(problems(&states(&is_bad, "Done", "Praise")), []);
+    assert_eq!(problem(&states(&is("fail"), "Done", "Praise")).0, LintRule::PayloadFits);
+    assert_eq!(problems(&states(&json!({"Not": is_bad}), "Praise", "Done")), []);
+}
+
+#[test]
+fn results_and_errors_go_where_their_paths_say() {
+    let states = |more: Value, read: &str| {
+        let mut work = json!({
+            "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Next": "Done",
+            "Parameters": {"FunctionName": "praise", "Payload": {"verdict": "pass"}},
+            "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Done"}]
+        });
+        work.as_object_mut().expect("a state").extend(more.as_object().expect("fields").clone());
+        json!({
+            "Begin": {"Type": "Pass", "Result": {"kept": 1, "text": "x"}, "Next": "Work"},
+            "Work": work,
+            "Done": {"Type": "Succeed", "OutputPath": read}
+        })
+    };
+    assert_eq!(problems(&states(json!({"ResultPath": null}), "$.kept")), []);
+    assert_eq!(problems(&states(json!({"ResultPath": "$.a.b"}), "$.kept")), []);
+    let (rule, _, message) = problem(&states(json!({}), "$.kept"));
+    assert_eq!(rule, LintRule::PathProduced);
+    assert!(message.ends_with("on the route Work -> Done"), "{message}");
+    assert_eq!(problem(&states(json!({"ResultPath": "$.a.b"}), "$.a.b")).0, LintRule::PathProduced);
+    assert_eq!(problem(&states(json!({"ResultPath": "$.text.b"}), "$.kept")).0, LintRule::ResultPlaced);
+    assert_eq!(
+        problem(&states(json!({"ResultPath": null, "InputPath": "$.none"}), "$")).0,
+        LintRule::PathProduced
+    );
+    let selector = |path: &str| json!({"ResultPath": "$.kept", "ResultSelector": {"ok.$": path}});
+    assert_eq!(problems(&states(selector("$.Payload.ok"), "$.kept")), []);
+    let (_, state, message) = problem(&states(selector("$.Payload.okay"), "$.kept"));
+    assert_eq!(
+        (state.as_str(), message.as_str()),
+        ("Work", "ResultSelector.ok reads $.Payload.okay: Payload has no okay, but ok")
+    );
 }
 
 #[test]
