@@ -1,8 +1,8 @@
-# The front door. Nothing behind it needs more than the Rust toolchain of rust-toolchain.toml; cargo-nextest and
-# cargo-deny are used where they are installed.
+# The front door. Nothing behind it needs more than the Rust toolchain of rust-toolchain.toml, but lint-machines, which
+# needs python3 and npm; cargo-nextest and cargo-deny are used where they are installed.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-stores test-stores-dynamodb-local coverage bench lint ci build clean
+.PHONY: help demo test test-stores test-stores-dynamodb-local coverage bench lint lint-machines generate ci build clean
 
 CARGO ?= cargo
 ROOT := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
@@ -58,7 +58,13 @@ lint: ## Check format, lints, docs, and licences where cargo-deny is installed
 	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc -q --workspace --no-deps
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check bans licenses sources; fi
 
-ci: lint test test-stores demo ## What a merge needs: lint, test, test-stores, demo
+lint-machines: ## Ask two validators of other people about every state machine
+	@sh $(ROOT)/scripts/asl-second-opinion
+
+generate: ## Make the generated files again: schemas, drawings
+	@UPDATE=1 $(CARGO) test -q -p guard-tests --test generated
+
+ci: lint lint-machines test test-stores demo ## What a merge needs: lint, lint-machines, test, test-stores, demo
 
 build: ## Compile everything, unoptimised
 	@$(CARGO) build --workspace --all-targets

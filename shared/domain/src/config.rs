@@ -273,6 +273,8 @@ impl Config {
             "policy.soak_extensions_max",
             format!("{extensions} is not between 0 and 20"),
         );
+        let grace = self.policy.soak_data_grace_minutes;
+        check(grace <= 43_200, "policy.soak_data_grace_minutes", format!("{grace} is more than 43200"));
         let t = &self.validation.thresholds;
         let shares = [
             ("validation.thresholds.error_rate_max", t.error_rate_max),
@@ -319,6 +321,7 @@ mod tests {
         config.execution.max_parallel_clusters = 41;
         config.validation.thresholds.error_rate_max = 5.0;
         config.policy.soak_look_minutes = 0;
+        config.policy.soak_data_grace_minutes = u32::MAX;
         config.rollback.require_manual_approval = false;
         let fields: Vec<&str> = config.problems().iter().map(|p| p.field).collect();
         assert_eq!(
@@ -326,6 +329,7 @@ mod tests {
             [
                 "execution.max_parallel_clusters",
                 "policy.soak_look_minutes",
+                "policy.soak_data_grace_minutes",
                 "validation.thresholds.error_rate_max",
                 "rollback.require_manual_approval"
             ]

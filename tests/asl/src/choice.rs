@@ -4,6 +4,7 @@ use crate::path::Path;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::cmp;
+use std::fmt;
 
 /// A condition over the state's input.
 #[derive(Debug, Clone, PartialEq)]
@@ -143,6 +144,12 @@ impl Comparison {
     }
 }
 
+impl fmt::Display for Condition {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.words(&Path::to_string))
+    }
+}
+
 impl Condition {
     /// Whether it holds. The error is a path that selects nothing: the service fails the execution with
     /// `States.Runtime` then, unless the test is `IsPresent`.
@@ -176,6 +183,46 @@ impl Condition {
                 comparison.holds(read(variable)?, right)
             }
         })
+    }
+
+    /// It in words: `decision = soak`. `name` says how a variable is called.
+    pub(crate) fn words(&self, name: &dyn Fn(&Path) -> String) -> String {
+        let each = |conditions: &[Self], word: &str| {
+            conditions.iter().map(|condition| condition.words(name)).collect::<Vec<_>>().join(word)
+        };
+        match self {
+            Self::And(conditions) => each(conditions, " and "),
+            Self::Or(conditions) => each(conditions, " or "),
+            Self::Not(condition) => format!("not {}", condition.words(name)),
+            Self::Present { variable, expected } => {
+                format!("{} is {}present", name(variable), if *expected { "" } else { "not " })
+            }
+            Self::Type { variable, test, expected } => {
+                let test = match test {
+                    TypeTest::Null => "null",
+                    TypeTest::String => "a string",
+                    TypeTest::Numeric => "a number",
+                    TypeTest::Boolean => "true or false",
+                    TypeTest::Timestamp => "a timestamp",
+                };
+                format!("{} is {}{test}", name(variable), if *expected { "" } else { "not " })
+            }
+            Self::Compare { variable, comparison, operand } => {
+                let sign = match comparison.ordering {
+                    Ordering::Equals => "=",
+                    Ordering::Less => "<",
+                    Ordering::LessOrEqual => "<=",
+                    Ordering::Greater => ">",
+                    Ordering::GreaterOrEqual => ">=",
+                };
+                let right = match operand {
+                    Operand::Literal(Value::String(text)) => text.clone(),
+                    Operand::Literal(literal) => literal.to_string(),
+                    Operand::Path(path) => name(path),
+                };
+                format!("{} {sign} {right}", name(variable))
+            }
+        }
     }
 
     /// Every path it reads, in reading order.

@@ -46,6 +46,7 @@
 mod bill;
 mod choice;
 mod clock;
+mod cycles;
 mod draw;
 mod error;
 mod history;
@@ -57,11 +58,12 @@ mod parse;
 mod path;
 mod substitute;
 mod template;
+mod types;
 
 pub use bill::Bill;
 pub use choice::{Comparison, Condition, Operand, Ordering, Scalar, TypeTest};
 pub use clock::VirtualClock;
-pub use draw::draw_mermaid;
+pub use draw::{Drawing, draw_mermaid};
 pub use error::{ApiError, FunctionError, ParseError};
 pub use history::HistoryEvent;
 pub use interpreter::{
@@ -77,6 +79,7 @@ pub use names::{ACCOUNT, REGION, execution_arn, machine_arn};
 pub use path::{Path, PathStep, Root};
 pub use substitute::{SubstituteError, substitute};
 pub use template::Template;
+pub use types::{Contracts, FunctionContract, SchemaError, Type, TypeReport, lint_types};
 
 /// Most events one execution's history may hold; the service fails the execution when it gets there.
 pub const MAX_EVENTS: usize = 25_000;

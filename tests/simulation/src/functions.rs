@@ -53,7 +53,8 @@ pub const FUNCTIONS: [&str; 14] = [
 const BARE: Duration = Duration::from_millis(50);
 const PER_CALL: Duration = Duration::from_millis(40);
 
-pub(crate) fn function_arn(name: &str) -> String {
+/// What a state calls a function by.
+pub fn function_arn(name: &str) -> String {
     format!("arn:aws:lambda:{}:{}:function:guard-{name}", guard_asl::REGION, guard_asl::ACCOUNT)
 }
 

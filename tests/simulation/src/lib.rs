@@ -18,9 +18,9 @@ mod transport;
 
 pub use faults::{Fault, FaultHook, Occasion, What};
 pub use fleet::{Fleet, FleetError, FluxFile};
-pub use functions::FUNCTIONS;
+pub use functions::{FUNCTIONS, function_arn};
 pub use house::{House, answer_later};
-pub use machines::{MACHINES, MachineError, lint_rules, machine, machines};
+pub use machines::{MACHINES, MachineError, STARTED_BY_PEOPLE, contracts, lint_rules, machine, machines};
 pub use report::{BillLine, CallLine, ClusterLine, FileLine, MergeRequestLine, Report, SoakLine};
 pub use scenario::Scenario;
 pub use story::{Story, StoryError};

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use guard_asl::{
-    ApiError, LintRules, Machine, ParseError, RetryPolicy, SubstituteError, machine_arn, substitute,
+    ApiError, Contracts, FunctionContract, LintRules, Machine, ParseError, RetryPolicy, SchemaError,
+    SubstituteError, machine_arn, substitute,
 };
-use guard_tasks::ErrorName;
+use guard_tasks::{Contract, ErrorName};
 
 use crate::functions::{FUNCTIONS, function_arn};
 
@@ -16,6 +17,9 @@ pub const MACHINES: [(&str, &str); 4] = [
     ("cluster-converge", include_str!("../../../statemachine/cluster-converge.asl.json")),
     ("rollout", include_str!("../../../statemachine/rollout.asl.json")),
 ];
+
+/// Machines that people, schedules and pipelines start. The others are started by machines only.
+pub const STARTED_BY_PEOPLE: [&str; 3] = ["batch-upgrade", "batch-rollback", "rollout"];
 
 const POLICIES: &str = include_str!("../../../statemachine/retry-policies.json");
 
@@ -44,6 +48,14 @@ pub enum MachineError {
     /// `retry-policies.json` is no JSON object.
     #[error("retry-policies.json: {0}")]
     Policies(#[from] serde_json::Error),
+    /// A task's schema that the lint does not understand.
+    #[error("{task}: {source}")]
+    Schema {
+        /// The task.
+        task: &'static str,
+        /// What is wrong.
+        source: SchemaError,
+    },
 }
 
 /// `plan-batch` as `PlanBatch`, the way tokens spell it.
@@ -81,5 +93,19 @@ pub fn lint_rules() -> Result<LintRules, MachineError> {
     Ok(LintRules {
         error_names: ErrorName::ALL.iter().map(|name| name.as_str().to_owned()).collect(),
         retry_policies,
+    })
+}
+
+/// What the functions take and give, and who starts what.
+pub fn contracts() -> Result<Contracts, MachineError> {
+    let contract = |contract: Contract| {
+        let Contract { task, input, output, token_answer } = contract;
+        FunctionContract::of_schemas(&input, &output, token_answer.as_ref())
+            .map(|known| (function_arn(task), known))
+            .map_err(|source| MachineError::Schema { task, source })
+    };
+    Ok(Contracts {
+        functions: Contract::all().into_iter().map(contract).collect::<Result<_, _>>()?,
+        started_by_people: STARTED_BY_PEOPLE.map(str::to_owned).into(),
     })
 }

@@ -87,6 +87,26 @@ pub enum LintRule {
     Default,
     /// A `waitForTaskToken` task passes `$$.Task.Token` on, or nobody can answer it.
     TokenPassed,
+    /// A path reads what was produced on every route: `States.Runtime`, which nothing catches, otherwise.
+    PathProduced,
+    /// A payload has the keys that its function knows, and all it requires.
+    PayloadKeys,
+    /// What a payload holds is what its function takes.
+    PayloadFits,
+    /// A task calls a function whose payload is known, or a machine that is there; a machine is started.
+    ContractKnown,
+    /// `SecondsPath`, `TimeoutSecondsPath`, `MaxConcurrencyPath` read whole numbers.
+    QuantityIsWhole,
+    /// `ErrorPath`, `CausePath`, `TimestampPath` and an execution's name are strings.
+    TextIsString,
+    /// `ItemsPath` reads an array.
+    ItemsAreArray,
+    /// A rule compares what may be of the comparison's type.
+    ComparisonFits,
+    /// A rule of a Choice can hold: its constant is one that the variable may be.
+    RuleCanHold,
+    /// `ResultPath` leads through objects only.
+    ResultPlaced,
 }
 
 /// Every broken rule, state by state.

@@ -24,4 +24,6 @@ mod states;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]
+mod types;
+#[cfg(test)]
 mod world;

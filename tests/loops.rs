@@ -1,0 +1,238 @@
+//! Every loop of every machine, and what ends it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its case should stop there")]
+
+use std::collections::BTreeSet;
+
+use guard_asl::{Machine, Quantity, Resource, StateKind, Template, WaitSpan};
+use guard_domain::{BatchId, Config, Direction, MAX_CLUSTERS, Plan, RunId};
+use guard_simulation::machines;
+use jiff::Timestamp;
+
+const UP: &str = "batch-upgrade";
+const CONVERGE: &str = "cluster-converge";
+
+/// How a loop comes to its end.
+enum Bound {
+    /// The task on it says so once this deadline of the plan has passed: minutes of the deadline, seconds of a pause.
+    Deadline {
+        task: &'static str,
+        pause: &'static str,
+        minutes: fn(&Config) -> u32,
+        seconds: fn(&Plan) -> u64,
+    },
+    /// Each turn starts another machine, for something that is not done twice.
+    Once { nested: &'static str, most: Option<usize>, why: &'static str },
+    /// Each turn waits for a person, about something that is asked once.
+    Answer { token: &'static str, why: &'static str },
+}
+
+/// Why nobody is asked for ever.
+const ANSWERED: &str = "every cluster that was asked about leaves the soak with the answer, or without one";
+
+/// Every loop of every machine. A new one is added here with what bounds it.
+const LOOPS: [(&str, &[&str], Bound); 8] = [
+    (
+        UP,
+        &["WhatNext", "Soak", "JudgeSoak"],
+        Bound::Deadline {
+            task: "JudgeSoak",
+            pause: "$.pace.look_seconds",
+            minutes: |config| plan(config.clone()).longest_soak_minutes(),
+            seconds: |plan| plan.pace().look_seconds,
+        },
+    ),
+    (
+        UP,
+        &["WhatNext", "AwaitDecision", "DecideAnswer"],
+        Bound::Answer { token: "AwaitDecision", why: ANSWERED },
+    ),
+    (
+        UP,
+        &["WhatNext", "AwaitDecision", "NoteUnanswered", "DecideAnswer"],
+        Bound::Answer { token: "AwaitDecision", why: ANSWERED },
+    ),
+    (
+        UP,
+        &["WhatNext", "StartRollback", "DecideAfterRollback"],
+        Bound::Once {
+            nested: "StartRollback",
+            most: Some(MAX_CLUSTERS),
+            why: "a rollback takes a cluster back, or fails the run",
+        },
+    ),
+    (
+        UP,
+        &[
+            "WhatNext",
+            "PostCheckClusters",
+            "DecidePostCheck",
+            "IsHealthy",
+            "StartRollback",
+            "DecideAfterRollback",
+        ],
+        Bound::Once {
+            nested: "StartRollback",
+            most: Some(MAX_CLUSTERS),
+            why: "a rollback takes a cluster back, or fails the run",
+        },
+    ),
+    (
+        CONVERGE,
+        &["WatchRollout", "HasArrived", "WaitForFlux"],
+        Bound::Deadline {
+            task: "WatchRollout",
+            pause: "$.poll_seconds",
+            minutes: |config| config.validation.flux_sync_timeout_minutes,
+            seconds: |plan| plan.pace().poll_seconds,
+        },
+    ),
+    (
+        CONVERGE,
+        &["RestartProxies", "AreProxiesBack", "WaitForWorkloads"],
+        Bound::Deadline {
+            task: "RestartProxies",
+            pause: "$.poll_seconds",
+            minutes: |config| config.policy.restart_timeout_minutes,
+            seconds: |plan| plan.pace().poll_seconds,
+        },
+    ),
+    (
+        "rollout",
+        &["NextBatch", "IsThereABatch", "StartBatch", "RememberBatch"],
+        Bound::Once {
+            nested: "StartBatch",
+            most: None,
+            why: "each batch is started once; there are as many turns as batches",
+        },
+    ),
+];
+
+/// Rule 8 of the house: no loop passes 250 turns.
+const MOST_TURNS: u64 = 250;
+
+#[test]
+fn every_loop_is_known_and_bounded() {
+    let machines = machines().unwrap();
+    let found: BTreeSet<(&str, Vec<String>)> = machines
+        .iter()
+        .flat_map(|machine| machine.graphs().into_iter().map(|graph| (machine.name.as_str(), graph)))
+        .flat_map(|(name, graph)| graph.cycles().into_iter().map(move |cycle| (name, cycle)))
+        .collect();
+    let known: BTreeSet<(&str, Vec<String>)> = LOOPS
+        .iter()
+        .map(|(name, states, _)| (*name, states.iter().map(|state| (*state).to_owned()).collect()))
+        .collect();
+    assert_eq!(found, known, "loops of the machines, and loops whose bound is told in LOOPS");
+    for (name, states, bound) in &LOOPS {
+        let machine = machines.iter().find(|machine| machine.name == *name).unwrap();
+        match bound {
+            Bound::Deadline { task, pause, .. } => ends_by_deadline(machine, states, task, pause),
+            Bound::Answer { token, why } => {
+                let kind = &machine.state(token).unwrap().kind;
+                let is_token =
+                    matches!(kind, StateKind::Task(task) if task.resource == Resource::InvokeWithToken);
+                assert!(is_token && states.contains(token), "{token}: {why}");
+            }
+            Bound::Once { nested, most, why } => {
+                let kind = &machine.state(nested).unwrap().kind;
+                let starts =
+                    matches!(kind, StateKind::Task(task) if task.resource == Resource::StartExecutionSync);
+                assert!(starts, "{nested}: {why}");
+                assert!(states.contains(nested), "{nested} is on the loop");
+                assert!(most.is_none_or(|most| most as u64 <= MOST_TURNS), "{nested}: {why}");
+            }
+        }
+    }
+}
+
+/// The loop waits for as long as the plan says, calls its task, and can be left right after it.
+fn ends_by_deadline(machine: &Machine, states: &[&str], task: &str, pause: &str) {
+    let kind = |name: &str| &machine.state(name).unwrap().kind;
+    let is_call = matches!(kind(task), StateKind::Task(task) if task.resource == Resource::Invoke);
+    assert!(is_call && states.contains(&task), "{task} is a task of the loop");
+    let waits: Vec<&WaitSpan> = states
+        .iter()
+        .filter_map(|name| match kind(name) {
+            StateKind::Wait(wait) => Some(&wait.span),
+            _ => None,
+        })
+        .collect();
+    assert!(
+        matches!(waits.as_slice(), [WaitSpan::Seconds(Quantity::Path(path))] if path.to_string() == pause),
+        "{states:?} wait for {waits:?}"
+    );
+    let after = machine.state(task).unwrap().edges();
+    let is_left = after.iter().filter(|edge| states.contains(&edge.to.as_str())).any(|edge| {
+        machine.state(&edge.to).unwrap().edges().iter().any(|edge| !states.contains(&edge.to.as_str()))
+    });
+    assert!(is_left, "{states:?} is left by what {task} says");
+}
+
+/// The children wait for what the plan of their parents says, too.
+#[test]
+fn every_child_polls_at_the_pace_of_the_plan() {
+    let mut passed = 0;
+    for machine in machines().unwrap() {
+        for state in machine.states() {
+            if let StateKind::Map(map) = &state.kind
+                && let Some(selector) = &map.item_selector
+                && let Some(Template::Path(path)) = selector.field("poll_seconds")
+            {
+                assert_eq!(path.to_string(), "$.pace.poll_seconds", "{}, {}", machine.name, state.name);
+                passed += 1;
+            }
+        }
+    }
+    assert_eq!(passed, 2, "upgrade and rollback follow their clusters");
+}
+
+#[test]
+fn no_loop_passes_250_turns_whatever_the_configuration() {
+    // What the configuration's own check lets through, the ends and the middle.
+    let values = [1, 15, 60, 1_440, 43_199, 43_200];
+    for soak in values {
+        for other in values {
+            for look in [1, 10, 43_200] {
+                let mut config = Config::default();
+                config.validation.soak_period_minutes = soak;
+                config.policy.soak_data_grace_minutes = other;
+                config.validation.flux_sync_timeout_minutes = other;
+                config.policy.restart_timeout_minutes = soak;
+                config.policy.soak_look_minutes = look;
+                config.policy.soak_extension_minutes = other;
+                config.policy.soak_extensions_max = 20;
+                assert!(config.problems().is_empty(), "{:?}", config.problems());
+                let plan = plan(config);
+                for (name, states, bound) in &LOOPS {
+                    if let Bound::Deadline { minutes, seconds, .. } = bound {
+                        let length = u64::from(minutes(&plan.config)) * 60;
+                        // The first look comes before the first pause, the last one after the deadline; each extension
+                        // begins with the look that grants it, up to one pause late.
+                        let late = u64::from(plan.config.policy.soak_extensions_max);
+                        let turns = length.div_ceil(seconds(&plan)) + 1 + late;
+                        assert!(
+                            turns <= MOST_TURNS,
+                            "{name} {states:?}: {turns} turns with {:?}",
+                            plan.pace()
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn plan(config: Config) -> Plan {
+    Plan {
+        run_id: RunId::parse("run-1").unwrap(),
+        execution_arn: String::new(),
+        direction: Direction::Upgrade,
+        batch_id: BatchId::parse("test").unwrap(),
+        started_at: Timestamp::UNIX_EPOCH,
+        reason: None,
+        clusters: Vec::new(),
+        controls: Vec::new(),
+        target_branch: "main".to_owned(),
+        config,
+    }
+}
