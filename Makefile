@@ -36,14 +36,14 @@ test: ## Run every test, doc tests included
 
 # The suite of the stores once more, with a server: `make test` alone says that its DynamoDB half was skipped.
 STORES := if $(CARGO) nextest --version >/dev/null 2>&1; then set -- nextest run --no-fail-fast; else set -- test -q; fi; \
-	$(CARGO) "$$@" -p guard-tests --test stores
+	$(CARGO) "$$@" --workspace --test stores
 
 test-stores: ## Run the stores' tests against DynamoDB's protocol; needs Python, installs ministack once
 	@$(ROOT)/scripts/ministack sh -c '$(STORES)'
 
 # The server's namespace has no network and no build server: what is to compile is compiled before.
 test-stores-dynamodb-local: ## The same against Amazon's DynamoDB Local; see scripts/dynamodb-local for its licence
-	@$(CARGO) test -q -p guard-tests --test stores --no-run
+	@$(CARGO) test -q --workspace --test stores --no-run
 	@$(ROOT)/scripts/dynamodb-local sh -c '$(STORES)'
 
 coverage: ## Line coverage of domain and tasks, with the lines that no test runs; fails below 90 %
@@ -62,7 +62,7 @@ lint-machines: ## Ask two validators of other people about every state machine
 	@sh $(ROOT)/scripts/asl-second-opinion
 
 generate: ## Make the generated files again: schemas, drawings
-	@UPDATE=1 $(CARGO) test -q -p guard-tests --test generated
+	@UPDATE=1 $(CARGO) test -q --workspace --test generated
 
 ci: lint lint-machines test test-stores demo ## What a merge needs: lint, lint-machines, test, test-stores, demo
 
