@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn floats_come_back_as_they_were() {
         // Each of these is read as its neighbour by a parser that does not round-trip.
-        for float in [1.009_999_999_999_999_8e-1, 5e-324, 1.797_693_134_862_315_7e308, 0.1 + 0.2] {
+        for float in [0.958_327_592_195_351_1, 0.963_627_994_734_747_1, 0.193_276_361_600_924_54] {
             let text = canonical(&json!(float));
             assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), json!(float), "{text}");
         }
