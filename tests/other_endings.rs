@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use guard_asl::TransitionKind;
 use guard_domain::{BatchId, ClusterStatus as S, FreezeWindow};
 use guard_simulation::{Fleet, House};
 use guard_world::{Answer, System};
@@ -87,6 +88,29 @@ async fn a_silent_soak_is_never_a_pass_and_never_a_rollback() {
     assert_eq!(ended.requests(), ["merged"], "no rollback because the metrics are gone");
     assert_eq!(ended.statuses(), [S::Upgrading; 3]);
     assert!(!ended.is_unlocked(), "held on purpose");
+}
+
+/// Somebody merges before anybody waits for it: the token is answered at once, and by nobody else.
+#[tokio::test(flavor = "current_thread")]
+async fn a_request_that_is_merged_already_is_not_waited_for() {
+    let mut fleet = fleet();
+    fleet.world.person.upgrade = Answer::Merge { after: Duration::ZERO };
+    let house = House::new(&fleet).unwrap();
+    let input = json!({"batch_id": "test", "target_version": "1.30.5"});
+    let start = house.service.now();
+    let arn = house.start("batch-upgrade", "run-1", input).unwrap();
+    let left = std::sync::Arc::new(std::sync::Mutex::new(None));
+    let noted = std::sync::Arc::clone(&left);
+    house.observe(move |transition| {
+        let is_exit = matches!(transition.kind, TransitionKind::Exited(_));
+        if is_exit && transition.state.as_deref() == Some("AwaitUpgradeMerge") {
+            *noted.lock().unwrap() = Some(transition.at);
+        }
+    });
+    house.run().await;
+    assert_eq!(house.service.describe_execution(&arn).unwrap().status.as_str(), "SUCCEEDED");
+    let waited = left.lock().unwrap().unwrap().duration_since(start);
+    assert!(waited < SignedDuration::from_secs(60), "the watcher would have come after a minute: {waited}");
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -1,11 +1,13 @@
 //! A soak that the judge cannot call: more time, a person's answer, and a cause from outside.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its case should stop there")]
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use guard_asl::{Step, Transition, TransitionKind};
 use guard_domain::{BatchId, ClusterStatus as S};
-use guard_simulation::{Fleet, House, answer_later};
+use guard_simulation::{Fault, Fleet, House, Occasion, What, answer_later};
+use guard_tasks::ErrorName;
 use guard_world::Regression;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -155,6 +157,44 @@ async fn the_first_answer_counts_and_the_second_is_refused() {
     let taken = outcomes.iter().filter(|o| o.is_ok()).count();
     assert_eq!(taken, 1);
     assert!(["SUCCEEDED", "RolledBack"].contains(&ended.error.as_deref().unwrap_or("SUCCEEDED")));
+}
+
+/// The answer arrived, but the token could not be forgotten: who answers again hears that nobody waits any more.
+#[tokio::test(flavor = "current_thread")]
+async fn an_answer_that_is_repeated_after_a_lost_reply_is_too_late() {
+    let lost = AtomicBool::new(false);
+    let hook = move |occasion: &Occasion| {
+        let is_drop =
+            matches!(&occasion.what, What::Call { operation, .. } if operation == "drop token decision");
+        (is_drop && !lost.swap(true, Ordering::Relaxed)).then(|| Fault::fails(ErrorName::Transient))
+    };
+    let house = House::with_faults(&fleet(), hook).unwrap();
+    slower(&house);
+    let service = house.service.clone();
+    house.observe(move |transition| {
+        if transition.kind == TransitionKind::Entered && is_at(transition, "AwaitDecision") {
+            answer_later(&service, SignedDuration::from_mins(5), "run-1", "approve", "looked at it");
+            answer_later(&service, SignedDuration::from_secs(301), "run-1", "reject", "again");
+        }
+    });
+    let outcomes = Mutex::new(Vec::new());
+    let input = json!({"batch_id": "test", "target_version": "1.30.5"});
+    let arn = house.start("batch-upgrade", "run-1", input).unwrap();
+    house
+        .run_watching(|step| {
+            if let Step::Invoked { function, outcome: Err(error), .. } = step
+                && function.ends_with("answer-decision")
+            {
+                outcomes.lock().unwrap().push(error.clone());
+            }
+        })
+        .await;
+    let outcomes = outcomes.into_inner().unwrap();
+    let names: Vec<&str> = outcomes.iter().map(|error| error.error_type.as_str()).collect();
+    assert_eq!(names, ["Transient", "Rejected"], "{outcomes:?}");
+    assert!(outcomes[1].error_message.contains("waits no more"), "{outcomes:?}");
+    let ended = house.service.describe_execution(&arn).unwrap();
+    assert_eq!(ended.status.as_str(), "SUCCEEDED", "the first answer counts");
 }
 
 /// Everything in the region suffers, upgraded or not.

@@ -14,6 +14,7 @@ mod audit;
 mod dynamodb;
 mod interrupted;
 mod locks;
+mod meanwhile;
 mod network;
 mod records;
 mod registry;

@@ -26,4 +26,6 @@ mod tokens;
 #[cfg(test)]
 mod types;
 #[cfg(test)]
+mod types_properties;
+#[cfg(test)]
 mod world;

@@ -1,0 +1,107 @@
+//! Planning the way back: asked for by a person, or started by `batch-upgrade` with its run.
+
+use guard_domain::{BatchId, ClusterStatus, Direction, Finding, Phase, Progress, RunId, Verdict, text};
+use serde::Deserialize;
+
+use super::{Decision, Output, PlanBatch, tickets};
+use crate::ledger::{RollbackEntry, RunRef};
+use crate::task::Task as _;
+use crate::{Context, Fence, TaskError, draft};
+
+/// Input of `batch-rollback` by hand.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RollbackInput {
+    batch_id: BatchId,
+    reason: String,
+}
+
+/// Input of `batch-rollback` when `batch-upgrade` starts it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NestedInput {
+    pub(super) run: RunRef,
+    #[serde(rename = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID")]
+    _started_by: Option<String>,
+}
+
+impl PlanBatch {
+    pub(super) async fn rollback(
+        &self,
+        run_id: RunId,
+        execution_arn: String,
+        input: RollbackInput,
+    ) -> Result<Output, TaskError> {
+        let config = self.config().await?;
+        let rows = self.rows(&input.batch_id, &config).await?;
+        let mut run = RunRef {
+            run_id: run_id.clone(),
+            batch_id: input.batch_id.clone(),
+            fence: Fence(0),
+            dry_run: false,
+            target_version: None,
+        };
+        if let Some(frozen) = self.frozen(&run).await? {
+            run.fence = self.lock(&frozen).await?.map_err(|held| TaskError::conflict(held.to_string()))?;
+            return Ok(Self::go(run, &frozen, false));
+        }
+        let now = self.ledger.clock.now();
+        let (mut plan, without) =
+            draft::rollback(run_id, execution_arn, input.batch_id.clone(), rows, config, now);
+        plan.reason = Some(input.reason);
+        let mut findings: Vec<Finding> = without
+            .iter()
+            .map(|row| {
+                Finding::blocking(
+                    "NO_PREVIOUS_VERSION",
+                    row.cluster_id.as_str(),
+                    "its history holds no earlier healthy version",
+                    "take it out of the batch, or add the version to its upgrade_history",
+                )
+            })
+            .collect();
+        findings
+            .extend(plan.clusters.iter().filter(|c| c.record.status != ClusterStatus::Healthy).map(|c| {
+            Finding::blocking(
+                "NOT_HEALTHY",
+                c.record.cluster_id.as_str(),
+                format!("its status is {}", c.record.status),
+                "a rollback by hand starts from healthy; a run that is under way takes its own clusters back",
+            )
+        }));
+        if Verdict::of(&findings) != Verdict::Pass {
+            return Ok(Self::stop(Decision::Refuse, text::findings(&findings), run, &plan));
+        }
+        match self.lock(&plan).await? {
+            Ok(fence) => run.fence = fence,
+            Err(held) => return Ok(Self::stop(Decision::Refuse, text::findings(&[held]), run, &plan)),
+        }
+        let ids: Vec<_> = plan.clusters.iter().map(|c| c.record.cluster_id.clone()).collect();
+        let progress = Progress(ids.iter().map(|id| (id.clone(), Phase::Failed)).collect());
+        self.ledger.write(&run, "progress", &progress).await?;
+        self.ledger.write(&run, "rollback", &RollbackEntry { attempt: 1, clusters: ids.clone() }).await?;
+        self.ledger.write(&run, "plan", &plan).await?;
+        for id in &ids {
+            self.ledger.advance(&run, id, ClusterStatus::RollbackRequired, None, None).await?;
+        }
+        self.ledger
+            .audit(
+                &run,
+                Self::NAME,
+                format!("planned the way back of {} clusters of {}", ids.len(), plan.batch_id),
+            )
+            .await?;
+        Ok(Self::go(run, &plan, false))
+    }
+
+    /// The way back inside a run: its locks are held, its failed clusters are known.
+    pub(super) async fn nested_rollback(&self, run: RunRef) -> Result<Output, TaskError> {
+        self.locks.confirm(&run.lease()).await.context("confirm the lock")?;
+        let plan = self.ledger.plan(&run).await?;
+        let rollback = self.ledger.rollback(&run).await?;
+        let clusters =
+            tickets(&plan.run_id, rollback.clusters.iter().cloned(), Direction::Rollback, rollback.attempt);
+        let summary = format!("taking {} of {} clusters back", clusters.len(), plan.clusters.len());
+        Ok(Output { decision: Decision::Go, summary, run, clusters, pace: plan.pace(), nested: true })
+    }
+}
