@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use guard_asl::{Step, Transition, TransitionKind};
-use guard_domain::{BatchId, ClusterStatus as S};
+use guard_domain::{BatchId, ClusterId, ClusterRecord, ClusterStatus as S, IstioVersion};
 use guard_simulation::{Fault, Fleet, House, Occasion, What, answer_later};
 use guard_tasks::ErrorName;
 use guard_world::Regression;
@@ -103,8 +103,18 @@ async fn a_rejected_cluster_goes_back_and_only_that_one() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_question_that_nobody_answers_halts_with_the_locks_held() {
-    let ended = play(&fleet(), slower, |_, _| {}).await;
+    let entered = Arc::new(Mutex::new(Vec::new()));
+    let states = Arc::clone(&entered);
+    let note = move |_: &House, transition: &Transition| {
+        states.lock().unwrap().extend(transition.state.clone());
+    };
+    let ended = play(&fleet(), slower, note).await;
     assert_eq!(ended.ending, "Halted", "{}", ended.audit);
+    let is_left_to_the_state = entered.lock().unwrap().iter().any(|state| state == "NoteUnanswered");
+    assert!(
+        !is_left_to_the_state,
+        "the watcher ends it at the deadline; the state's own time-out comes later"
+    );
     assert!(ended.audit.contains("nobody answered in time"), "{}", ended.audit);
     assert_eq!(ended.statuses, [S::Upgrading; 3], "neither a pass nor a rollback");
     assert_eq!(ended.house.world.merge_requests().len(), 1);
@@ -228,6 +238,27 @@ async fn one_control_proves_nothing() {
     let ended = play(&beside(1), |house| shock(house, 0), |_, _| {}).await;
     assert_eq!(ended.ending, "RolledBack", "{}", ended.audit);
     assert!(!ended.audit.contains("outside cause"), "{}", ended.audit);
+}
+
+/// A control that is upgraded or worked on meanwhile moves for reasons of its own, and explains nothing any more.
+#[tokio::test(flavor = "current_thread")]
+async fn a_control_that_does_not_stay_as_it_was_proves_nothing() {
+    let edits: [fn(&mut ClusterRecord); 2] = [
+        |row| row.current_istio_version = IstioVersion::parse("1.30.5").unwrap(),
+        |row| row.status = S::Upgrading,
+    ];
+    for edit in edits {
+        let change = move |house: &House, transition: &Transition| {
+            if is_at(transition, "Soak") {
+                for id in ["test-euw1-4", "test-euw1-5"] {
+                    house.store.edit_cluster(&ClusterId::parse(id).unwrap(), edit);
+                }
+            }
+        };
+        let ended = play(&beside(2), |house| shock(house, 0), change).await;
+        assert_eq!(ended.ending, "RolledBack", "{}", ended.audit);
+        assert!(!ended.audit.contains("outside cause"), "{}", ended.audit);
+    }
 }
 
 #[tokio::test(flavor = "current_thread")]

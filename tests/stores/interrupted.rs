@@ -1,4 +1,5 @@
-//! What happens on the way to the tables: a reply is lost, a request arrives twice, a process ends in the middle. A call is repeated as the state machine would repeat it, and the end is right and there once.
+//! What happens on the way to the tables: a reply is lost, a request arrives twice, a process ends in the middle. A call
+//! is repeated as the state machine would repeat it, and the end is right and there once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
