@@ -1,8 +1,10 @@
 # The front door. Nothing behind it needs more than the Rust toolchain of rust-toolchain.toml, but lint-machines, which
-# needs python3 and npm; cargo-nextest and cargo-deny are used where they are installed.
+# needs python3 and npm, and what is about AWS, which needs python3; deploy needs the AWS CLI. cargo-nextest and
+# cargo-deny are used where they are installed.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-stores test-stores-dynamodb-local coverage bench lint lint-machines generate ci build clean
+.PHONY: help demo test test-stores test-stores-dynamodb-local coverage bench lint lint-machines lint-infra generate ci \
+	build package deploy layer-istioctl clean
 
 CARGO ?= cargo
 ROOT := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
@@ -61,13 +63,28 @@ lint: ## Check format, lints, docs, and licences where cargo-deny is installed
 lint-machines: ## Ask two validators of other people about every state machine
 	@sh $(ROOT)/scripts/asl-second-opinion
 
+lint-infra: ## Ask cfn-lint about the templates of infra/
+	@sh $(ROOT)/scripts/lint-infra
+
 generate: ## Make the generated files again: schemas, drawings
 	@UPDATE=1 $(CARGO) test -q --workspace --test generated
 
-ci: lint lint-machines test test-stores demo ## What a merge needs: lint, lint-machines, test, test-stores, demo
+ci: lint lint-machines lint-infra test test-stores demo ## What a merge needs: all lints, test, test-stores, demo
 
 build: ## Compile everything, unoptimised
 	@$(CARGO) build --workspace --all-targets
+
+# One word drives the build and the template. arm64 is built but not tested here.
+export ARCH ?= x86_64
+
+package: ## Build and zip the functions for Lambda: ARCH=x86_64|arm64
+	@sh $(ROOT)/scripts/package
+
+deploy: ## Create or update the stack from what was packaged: BUCKET=... [STACK=guard] [PARAMETERS=file.json]
+	@sh $(ROOT)/scripts/deploy
+
+layer-istioctl: ## Make a Lambda layer of istioctl: ISTIO_VERSION=1.30.5; needs the network
+	@sh $(ROOT)/scripts/layer-istioctl
 
 clean: ## Remove what was compiled
 	@$(CARGO) clean
