@@ -3,7 +3,7 @@
 # cargo-deny are used where they are installed.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-stores test-stores-dynamodb-local coverage bench lint lint-machines lint-infra generate ci \
+.PHONY: help demo test test-stores test-stores-dynamodb-local e2e coverage bench lint lint-machines lint-infra generate ci \
 	build package deploy layer-istioctl clean
 
 CARGO ?= cargo
@@ -47,6 +47,9 @@ test-stores: ## Run the stores' tests against DynamoDB's protocol; needs Python,
 test-stores-dynamodb-local: ## The same against Amazon's DynamoDB Local; see scripts/dynamodb-local for its licence
 	@$(CARGO) test -q --workspace --test stores --no-run
 	@$(ROOT)/scripts/dynamodb-local sh -c '$(STORES)'
+
+e2e: ## Drive the compiled functions by a real Step Functions API on this machine; needs Python, installs the rest
+	@$(ROOT)/scripts/e2e
 
 coverage: ## Line coverage of domain and tasks, with the lines that no test runs; fails below 90 %
 	@scripts/coverage

@@ -76,7 +76,7 @@ impl Package {
             "shared/cli" => Layer::Cli,
             "tests/asl" | "tests/world" => Layer::Stranger,
             "tests/simulation" => Layer::Simulation,
-            "tests" | "tests/benchmarks" => Layer::Tests,
+            "tests" | "tests/benchmarks" | "tests/world-server" => Layer::Tests,
             other if other.starts_with("shared/adapters/") => Layer::Adapter,
             other if other.starts_with("functions/") => Layer::Function,
             other => panic!("{other} has no place in the plan: give it one here and in ARCHITECTURE.md"),

@@ -5,6 +5,8 @@ use jiff::Timestamp;
 use crate::World;
 use crate::datadog::{ActiveRegression, Shock, Silence};
 use crate::git::Note;
+use crate::gitlab::{MergeRequest, MergeState};
+use crate::spec::Person;
 use crate::state::{Event, State};
 use crate::view::System;
 use crate::workload::Workload;
@@ -39,6 +41,23 @@ impl State {
 }
 
 impl World {
+    /// From now on the person answers new merge requests like this.
+    pub fn set_person(&self, person: Person) {
+        self.state().spec.person = person;
+    }
+
+    /// The person answers a merge request now. `false` when it is not open, or cannot be merged.
+    pub fn merge_request_by_person(&self, iid: u64, merge: bool) -> bool {
+        let mut state = self.state();
+        let open = |request: &MergeRequest| request.iid == iid && request.state == MergeState::Opened;
+        let Some(at) = state.merge_requests.iter().position(open) else { return false };
+        if merge {
+            return state.merge(at, "Robin Reviewer");
+        }
+        state.close(at);
+        true
+    }
+
     /// A version makes a cluster's traffic worse, by the share of its proxies that run it, from now on.
     pub fn regress(&self, cluster_id: &str, regression: Regression) {
         let mut state = self.state();

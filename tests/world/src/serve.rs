@@ -35,6 +35,9 @@ pub enum Pace {
         /// World seconds in a real second.
         speed: f64,
     },
+    /// Each request finds it where the machine's wall clock is. That clock may itself be a scaled one: whoever shares it
+    /// shares the world's time.
+    Wall,
 }
 
 /// A world that listens, until this is dropped.
@@ -70,11 +73,16 @@ struct Clock {
 }
 
 impl Clock {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the world may follow the wall clock")]
     fn tick(&self, world: &World) {
-        if let Pace::Real { speed } = self.pace {
-            let passed = self.since.elapsed().mul_f64(speed.clamp(0.0, 1.0e6));
-            let passed = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
-            world.advance_to(self.from.checked_add(passed).unwrap_or(Timestamp::MAX));
+        match self.pace {
+            Pace::ByHand => {}
+            Pace::Real { speed } => {
+                let passed = self.since.elapsed().mul_f64(speed.clamp(0.0, 1.0e6));
+                let passed = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
+                world.advance_to(self.from.checked_add(passed).unwrap_or(Timestamp::MAX));
+            }
+            Pace::Wall => world.advance_to(Timestamp::now()),
         }
     }
 }

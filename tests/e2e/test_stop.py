@@ -1,0 +1,63 @@
+"""StopExecution in the middle: what is left behind. `sweep`, which puts it right, comes later; the list is what it must
+find."""
+
+from house import until
+
+
+def test_what_stop_execution_leaves_behind(open_house):
+    house = open_house(clusters=2)
+    house.pull(**{"do": "person", "upgrade": {"merge_after_minutes": 14}})
+    document = {"batch_id": "test", "target_version": house.target}
+    arn = house.start("batch-upgrade", "stopped", document)
+
+    def converges():
+        house.tick()
+        return "ConvergeClusters" in house.entered(arn)
+
+    until("the run converges", converges)
+    children = until(
+        "both clusters converge",
+        lambda: found if len(found := house.children()) == 2 else None,
+    )
+    house.states.stop_execution(executionArn=arn, error="Cancelled", cause="a person stopped it")
+    assert house.states.describe_execution(executionArn=arn)["status"] == "ABORTED"
+
+    # The children: on AWS the parent's role may stop them, here nobody does. Either way they end by themselves, and
+    # what they do is what the merge asked for.
+    for child in children:
+        told = house.follow(child["arn"], ticking=False)
+        assert told["status"] in ("SUCCEEDED", "ABORTED"), told
+
+    left = {
+        "locks": set(house.held_locks()),
+        "holders": set(house.held_locks().values()),
+        "statuses": {row["status"] for row in house.registry().values()},
+        "requests": [one["state"] for one in house.state()["merge_requests"]],
+    }
+    assert left == {
+        "locks": {"batch#test", "cluster#test-euw1-1", "cluster#test-euw1-2"},
+        "holders": {arn},
+        "statuses": {"upgrading"},
+        "requests": ["merged"],
+    }
+
+    # Whoever comes next is told, and nothing is touched.
+    again = house.follow(house.start("batch-upgrade", "after-the-stop", document), 60)
+    assert (again["status"], again["error"]) == ("FAILED", "GateFailed"), again
+    assert "UNFINISHED_RUN" in again["cause"], again["cause"]
+    assert set(house.held_locks().values()) <= {arn}
+
+
+def test_what_stop_execution_leaves_behind_while_a_merge_is_awaited(open_house):
+    house = open_house(clusters=1)
+    document = {"batch_id": "test", "target_version": house.target}
+    arn = house.start("batch-upgrade", "stopped", document)
+    house.request("opened")
+    until("the run waits", lambda: house.entered(arn)[-1] == "AwaitUpgradeMerge", 60)
+    until("its token is kept", lambda: house.open_tokens(), 60)
+    house.states.stop_execution(executionArn=arn, error="Cancelled", cause="a person stopped it")
+    assert {row["status"] for row in house.registry().values()} == {"mr-created"}
+    assert set(house.held_locks().values()) == {arn}
+    # The request can still be merged by anybody, and the token is still there: the watcher finds the execution gone.
+    assert [one["state"] for one in house.state()["merge_requests"]] == ["opened"]
+    house.tick()
