@@ -3,7 +3,7 @@
 # cargo-deny are used where they are installed.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-stores test-stores-dynamodb-local e2e coverage bench lint lint-machines lint-infra generate ci \
+.PHONY: help demo test test-stores test-stores-dynamodb-local e2e bench-lambda coverage bench lint lint-machines lint-infra generate ci \
 	build package deploy layer-istioctl clean
 
 CARGO ?= cargo
@@ -56,6 +56,9 @@ coverage: ## Line coverage of domain and tasks, with the lines that no test runs
 
 bench: ## Time decisions, machines and whole fleets, in a release build; print the tables of docs/performance.md
 	@$(CARGO) bench -q -p guard-benchmarks
+
+bench-lambda: ## Package in the release profile and measure each function: size, start, memory
+	@$(ROOT)/scripts/bench-lambda
 
 lint: ## Check format, lints, docs, and licences where cargo-deny is installed
 	@$(CARGO) fmt --all --check
