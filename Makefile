@@ -23,9 +23,9 @@ endif
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-26s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-# Built as a part of the whole workspace: with the same features as in the tests, nothing is compiled twice.
+# Named beside a test, the command is built with the features that tests have: nothing is compiled twice.
 demo: ## Watch a clean upgrade and a regression that is rolled back, in virtual time
-	@$(CARGO) build -q --workspace --bin guard
+	@$(CARGO) build -q --workspace --bin guard --test architecture
 	@$${CARGO_TARGET_DIR:-$(ROOT)/target}/debug/guard simulate --scenario clean --clusters 5
 	@$${CARGO_TARGET_DIR:-$(ROOT)/target}/debug/guard simulate --scenario regression --clusters 5
 

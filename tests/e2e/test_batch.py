@@ -26,7 +26,7 @@ def hook(house, token, kind="merge_request", action="merge"):
     """What GitLab sends when somebody merged, to the function URL that the stack has."""
     body = json.dumps({"object_kind": kind, "object_attributes": {"action": action}}).encode()
     headers = {"Content-Type": "application/json", "X-Gitlab-Event": "Merge Request Hook", "X-Gitlab-Token": token}
-    host = house.outputs["MergeWebhookUrl"].removeprefix("https://").strip("/")
+    host = house.outputs["WebhookUrl"].removeprefix("https://").strip("/")
     return post(house.url + "/", body, headers, host)
 
 

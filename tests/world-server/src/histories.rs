@@ -24,7 +24,10 @@ pub async fn histories(scenario: Scenario, fleet: Fleet) -> Result<Vec<History>,
     story.play().await?;
     let service = &story.house().service;
     let history = |description: guard_asl::ExecutionDescription| {
-        let entered = service.history(&description.arn).into_iter().filter(|event| event.kind.ends_with("StateEntered"));
+        let entered = service
+            .history(&description.arn)
+            .into_iter()
+            .filter(|event| event.kind.ends_with("StateEntered"));
         let states = entered.filter_map(|event| event.details["name"].as_str().map(str::to_owned)).collect();
         History {
             machine: description.machine,

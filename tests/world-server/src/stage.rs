@@ -33,8 +33,7 @@ pub struct FleetOptions {
 /// The fleet of these options. A function that takes 0.2 s of a clock that runs 120 times too fast has used 24 s, so what
 /// is a deadline of minutes elsewhere is one of hours here: only the soak keeps its length.
 pub fn fleet(options: &FleetOptions) -> Result<Fleet, FleetError> {
-    let mut fleet =
-        Fleet::new(options.clusters, options.seed, None, None)?.in_batches(options.batches)?;
+    let mut fleet = Fleet::new(options.clusters, options.seed, None, None)?.in_batches(options.batches)?;
     fleet.config.validation.soak_period_minutes = options.soak_minutes;
     fleet.config.validation.flux_sync_timeout_minutes = 240;
     fleet.config.policy.restart_timeout_minutes = 600;
