@@ -1,5 +1,7 @@
 import pytest
 
+pytest.register_assert_rewrite("histories", "house")
+
 from house import House
 
 

@@ -264,7 +264,7 @@ class House:
         return {row["cluster_id"]: row for row in self.table("guard-cluster-registry")}
 
     def held_locks(self):
-        return {row["resource"]: row["holder"] for row in self.table("guard-locks") if row.get("holder")}
+        return {row["resource"]: row["holder"]["execution_arn"] for row in self.table("guard-locks") if row.get("holder")}
 
     def open_tokens(self):
         return [row for row in self.table("guard-runs") if row["entry"].startswith("token#") and row.get("token_state")]

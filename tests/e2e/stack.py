@@ -87,7 +87,7 @@ def create(cloudformation, s3, environment):
     s3.put_object(Bucket=BUCKET, Key="template.json", Body=body.encode())
     cloudformation.create_stack(
         StackName=NAME, Capabilities=["CAPABILITY_NAMED_IAM"],
-        TemplateURL=f"https://{BUCKET}.s3.eu-west-1.amazonaws.com/template.json",
+        TemplateURL=f"https://s3.eu-west-1.amazonaws.com/{BUCKET}/template.json",
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
     )
     deadline = time.monotonic() + 120
