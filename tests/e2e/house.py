@@ -7,6 +7,7 @@ The monotonic clock is left alone: time-outs of single calls are real. Wait stat
 factor in ministack (SFN_WAIT_SCALE); time-outs of Task states are not, and need not be.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -57,7 +59,9 @@ def until(what, condition, seconds=120.0):
 
 
 class House:
-    def __init__(self, clusters=2, batches=1, soak_minutes=30, seed=1):
+    def __init__(self, clusters=2, batches=1, soak_minutes=30, seed=1, config=None):
+        """`config` may change the configuration, a dict, before anybody reads it."""
+        self.config = config or (lambda document: document)
         self.folder = Path(tempfile.mkdtemp(prefix="guard-e2e-"))
         self.processes = []
         self.port = free_port()
@@ -154,8 +158,8 @@ class House:
         }
         for name, value in values.items():
             secrets.create_secret(Name=name, SecretString=value)
-        config = (self.folder / "world" / "config.yaml").read_text()
-        parameters.put_parameter(Name="/guard/config", Value=config, Type="String", Tier="Advanced")
+        config = self.config(json.loads((self.folder / "world" / "config.yaml").read_text()))
+        parameters.put_parameter(Name="/guard/config", Value=json.dumps(config), Type="String", Tier="Advanced")
         environment = self.clock() | {
             "AWS_ENDPOINT_URL_STS": self.world["sts_url"], "AWS_ENDPOINT_URL_EKS": self.world["eks_url"],
         }
@@ -217,6 +221,28 @@ class House:
         target = self.scheduler.get_schedule(Name="guard-watch-merges")["Target"]
         answer = self.functions.invoke(FunctionName=target["Arn"], Payload=target.get("Input", "{}").encode())
         assert "FunctionError" not in answer, answer["Payload"].read().decode()
+
+    @contextlib.contextmanager
+    def schedule(self):
+        """Calls the watcher again and again, as its schedule does, while something else is done."""
+        over, problems = threading.Event(), []
+
+        def keep_ticking():
+            while not over.wait(0.3):
+                try:
+                    self.tick()
+                except Exception as problem:  # told where the schedule ends
+                    problems.append(problem)
+                    return
+
+        thread = threading.Thread(target=keep_ticking)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+        assert not problems, problems
 
     def follow(self, arn, seconds=240.0, ticking=True):
         """Waits for an execution's end, calling the watcher as its schedule would."""
