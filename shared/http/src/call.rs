@@ -26,6 +26,10 @@ pub enum System {
     StepFunctions,
     /// Amazon DynamoDB.
     DynamoDb,
+    /// A chat room behind an incoming webhook.
+    Slack,
+    /// PagerDuty events.
+    PagerDuty,
 }
 
 impl System {
@@ -40,6 +44,8 @@ impl System {
             Self::SecretsManager => "Secrets Manager",
             Self::StepFunctions => "Step Functions",
             Self::DynamoDb => "DynamoDB",
+            Self::Slack => "Slack",
+            Self::PagerDuty => "PagerDuty",
         }
     }
 }
@@ -63,6 +69,8 @@ pub struct Call {
     pub roots: Option<Arc<str>>,
     /// Sending it twice does the same as sending it once: a fault hook may lose its answer and repeat it.
     pub idempotent: bool,
+    /// What it does, in words, where method and path must not be told: the path of a webhook is its secret.
+    pub operation: Option<&'static str>,
 }
 
 impl Call {
@@ -70,7 +78,7 @@ impl Call {
     pub fn new(system: System, request: http::Request<Bytes>, timeout: Duration) -> Self {
         let idempotent =
             matches!(*request.method(), Method::GET | Method::HEAD | Method::PUT | Method::DELETE);
-        Self { system, request, timeout, roots: None, idempotent }
+        Self { system, request, timeout, roots: None, idempotent, operation: None }
     }
 
     /// The same call, to a host that proves itself with these authorities only.
@@ -87,10 +95,25 @@ impl Call {
         self
     }
 
-    /// `GitLab GET /api/v4/version`: what error texts say about it. Never the query, which may hold a signature, nor
-    /// a header, which may hold a token.
+    /// The same call, told by these words instead of method and path.
+    #[must_use]
+    pub fn named(mut self, operation: &'static str) -> Self {
+        self.operation = Some(operation);
+        self
+    }
+
+    /// `GET /api/v4/version`: what it does. Never the query, which may hold a signature, nor a header, which may hold a
+    /// token.
+    pub fn operation(&self) -> String {
+        match self.operation {
+            Some(words) => words.to_owned(),
+            None => format!("{} {}", self.request.method(), self.request.uri().path()),
+        }
+    }
+
+    /// `GitLab GET /api/v4/version`: what error texts say about it.
     pub fn label(&self) -> String {
-        format!("{} {} {}", self.system, self.request.method(), self.request.uri().path())
+        format!("{} {}", self.system, self.operation())
     }
 }
 
@@ -120,5 +143,13 @@ mod tests {
         assert!(!format!("{call:?}").contains("hush"), "{call:?}");
         assert!(!call.idempotent);
         assert!(call.repeatable().idempotent);
+    }
+
+    #[test]
+    fn a_path_that_is_a_secret_is_told_by_words() {
+        let request = http::Request::post("https://hooks.example/services/hush").body(Bytes::new()).unwrap();
+        let call = Call::new(System::Slack, request, Duration::from_secs(1)).named("post message");
+        assert_eq!(call.label(), "Slack post message");
+        assert!(!format!("{call:?}").contains("hush"), "{call:?}");
     }
 }
