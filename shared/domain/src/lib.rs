@@ -19,6 +19,7 @@ mod yaml;
 pub mod compatibility;
 pub mod look;
 pub mod manifest;
+pub mod notification;
 pub mod post_check;
 pub mod pre_check;
 pub mod restart;
