@@ -22,6 +22,8 @@ struct Effects {
     requests: Vec<(String, String)>,
     restarts: Vec<(String, String, u32)>,
     locks: usize,
+    /// What the chat room was told.
+    told: Vec<String>,
 }
 
 async fn effects(name: &'static str, fault: Fault) -> Effects {
@@ -57,6 +59,7 @@ async fn effects(name: &'static str, fault: Fault) -> Effects {
             })
             .collect(),
         locks: house.store.held_locks().len(),
+        told: house.world.messages().into_iter().map(|message| message.text).collect(),
     }
 }
 

@@ -68,7 +68,8 @@ async fn every_state_invocation_and_outward_call_passes_it() {
         assert_eq!(over_http, reached, "a call went round the hook");
         assert_eq!(states, entered, "a state went round the hook");
     }
-    let all = ["Datadog", "DynamoDB", "EKS", "GitLab", "Kubernetes", "STS", "Step Functions"];
+    let all =
+        ["Datadog", "DynamoDB", "EKS", "GitLab", "Kubernetes", "PagerDuty", "STS", "Slack", "Step Functions"];
     assert_eq!(systems.into_iter().collect::<Vec<_>>(), all);
     // No world counts what reaches the stores: each of their operations that tasks use is named here instead.
     let operations = [
@@ -224,7 +225,7 @@ async fn an_execution_may_die_at_any_state() {
 /// The first call to each system, in every way: a told end, one merge request, one restart.
 #[tokio::test(flavor = "current_thread")]
 async fn the_first_call_to_each_system_may_go_wrong_in_every_way() {
-    for system in ["Datadog", "DynamoDB", "EKS", "GitLab", "Kubernetes", "STS", "Step Functions"] {
+    for system in ["Datadog", "DynamoDB", "EKS", "GitLab", "Kubernetes", "STS", "Slack", "Step Functions"] {
         for fault in FAULTS {
             let ended = first(move |occasion| is_call(occasion, system, ""), fault.clone()).await;
             assert_eq!(ended.ending, "SUCCEEDED", "{system}: {fault:?}");

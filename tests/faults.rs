@@ -22,6 +22,8 @@ struct Effects {
     requests: Vec<(String, String)>,
     restarts: Vec<u32>,
     locks: usize,
+    /// What the chat room was told.
+    told: Vec<String>,
 }
 
 async fn play(regresses: bool, hook: impl FaultHook + 'static) -> Effects {
@@ -48,6 +50,7 @@ async fn play(regresses: bool, hook: impl FaultHook + 'static) -> Effects {
             .collect(),
         restarts: clusters.flat_map(|cluster| cluster.workloads).map(|workload| workload.restarts).collect(),
         locks: house.store.held_locks().len(),
+        told: house.world.messages().into_iter().map(|message| message.text).collect(),
     }
 }
 
@@ -61,6 +64,8 @@ fn assert_told(effects: &Effects, what: &str) {
     if released.contains(&ending) {
         assert_eq!(effects.locks, 0, "{what}: {effects:?}");
     }
+    let once: BTreeSet<&String> = effects.told.iter().collect();
+    assert_eq!(once.len(), effects.told.len(), "{what}: told twice: {effects:?}");
     let ups = effects.requests.iter().filter(|(title, _)| !title.starts_with("[ROLLBACK]")).count();
     assert!(ups <= 1 && effects.requests.len() <= 2, "{what}: {effects:?}");
     assert!(effects.restarts.iter().all(|restarts| *restarts <= 2), "{what}: {effects:?}");

@@ -171,7 +171,13 @@ async fn secrets_stay_out_of_everything_that_is_kept() {
         .collect();
     let kept = format!("{}{}", serde_json::to_string(&report).unwrap(), histories.concat());
     let spec = &story.fleet().world;
-    for secret in [&spec.gitlab_token, &spec.datadog_api_key, &spec.datadog_app_key] {
+    for secret in [
+        &spec.gitlab_token,
+        &spec.datadog_api_key,
+        &spec.datadog_app_key,
+        &spec.slack_webhook_url,
+        &spec.pagerduty_routing_key,
+    ] {
         assert!(!kept.contains(secret.as_str()), "{secret} leaked");
     }
     assert!(!kept.contains("k8s-aws-v1."), "a cluster token leaked");

@@ -1,7 +1,8 @@
-//! The Lambda function `await-merge`: the task of that name, wired to GitLab and Step Functions.
+//! The Lambda function `await-merge`: the task of that name, wired to GitLab, Step Functions and people.
 
 use guard_gitlab::GitLab;
 use guard_lambda::{InitError, Outside, Settings};
+use guard_notify::{PagerDuty, Slack};
 use guard_tasks::await_merge::AwaitMerge;
 
 /// Wires the task. Nobody is called yet.
@@ -14,6 +15,7 @@ pub async fn compose(settings: Settings) -> Result<AwaitMerge, InitError> {
         files: gitlab,
         tokens: outside.stores(),
         answers: outside.step_functions(),
+        notifier: outside.notifier(Slack::new, PagerDuty::new),
         ledger: outside.ledger(),
     })
 }

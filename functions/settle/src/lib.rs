@@ -1,7 +1,8 @@
-//! The Lambda function `settle`: the task of that name, wired to GitLab.
+//! The Lambda function `settle`: the task of that name, wired to GitLab and to people.
 
 use guard_gitlab::GitLab;
 use guard_lambda::{InitError, Outside, Settings};
+use guard_notify::{PagerDuty, Slack};
 use guard_tasks::settle::Settle;
 
 /// Wires the task. Nobody is called yet.
@@ -13,6 +14,7 @@ pub async fn compose(settings: Settings) -> Result<Settle, InitError> {
         commits: gitlab.clone(),
         files: gitlab,
         locks: outside.stores(),
+        notifier: outside.notifier(Slack::new, PagerDuty::new),
         ledger: outside.ledger(),
     })
 }

@@ -1,7 +1,8 @@
-//! The Lambda function `watch-merges`: the task of that name, wired to GitLab and Step Functions.
+//! The Lambda function `watch-merges`: the task of that name, wired to GitLab, Step Functions and people.
 
 use guard_gitlab::GitLab;
 use guard_lambda::{InitError, Outside, Settings};
+use guard_notify::{PagerDuty, Slack};
 use guard_tasks::watch_merges::WatchMerges;
 
 /// Wires the task. Nobody is called yet.
@@ -15,6 +16,7 @@ pub async fn compose(settings: Settings) -> Result<WatchMerges, InitError> {
         tokens: outside.stores(),
         answers: outside.step_functions(),
         records: outside.stores(),
+        notifier: outside.notifier(Slack::new, PagerDuty::new),
         clock: outside.clock(),
     })
 }

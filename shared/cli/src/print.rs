@@ -45,6 +45,7 @@ pub(crate) fn report(report: &Report) {
     }
     preview(report);
     soak(report);
+    notifications(report);
     audit(report);
     bill(report);
     end(report);
@@ -123,6 +124,16 @@ fn soak(report: &Report) {
         for reason in &line.reasons {
             println!("{:width$}    {reason}", "");
         }
+    }
+}
+
+fn notifications(report: &Report) {
+    if report.notifications.is_empty() {
+        return;
+    }
+    heading("People were told");
+    for line in &report.notifications {
+        println!("{}  {:<13}  {}", line.at.strftime("%Y-%m-%d %H:%M:%S"), line.channel, line.text);
     }
 }
 

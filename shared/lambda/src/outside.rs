@@ -1,5 +1,7 @@
 //! What a function reaches the world with: the stores, the way out, and the vendors' clients behind their secrets.
 
+mod people;
+
 use std::sync::Arc;
 
 use futures::FutureExt as _;

@@ -29,6 +29,13 @@ pub struct Settings {
     pub gitlab_token_secret: String,
     /// `GUARD_DATADOG_CREDENTIALS_SECRET`: name in Secrets Manager; the secret is `{"api_key", "app_key"}`.
     pub datadog_credentials_secret: String,
+    /// `GUARD_NOTIFICATION_WEBHOOK_SECRET`: name in Secrets Manager; the secret is the webhook's URL. Without it nothing
+    /// is told in a chat room.
+    pub notification_webhook_secret: Option<String>,
+    /// `GUARD_PAGERDUTY_KEY_SECRET`: name in Secrets Manager; the secret is the routing key. Without it nobody is paged.
+    pub pagerduty_key_secret: Option<String>,
+    /// `GUARD_PAGERDUTY_URL`: where PagerDuty takes events, if not at `https://events.pagerduty.com`.
+    pub pagerduty_url: Option<String>,
     /// `GUARD_REGISTRY_TABLE`, `GUARD_RUNS_TABLE` and `GUARD_LOCKS_TABLE`: names in DynamoDB.
     pub tables: TableNames,
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, as Lambda gives them.
@@ -73,6 +80,9 @@ impl Settings {
             gitlab_token_secret: variables.or("GUARD_GITLAB_TOKEN_SECRET", "guard/gitlab-token"),
             datadog_credentials_secret: variables
                 .or("GUARD_DATADOG_CREDENTIALS_SECRET", "guard/datadog-credentials"),
+            notification_webhook_secret: variables.optional("GUARD_NOTIFICATION_WEBHOOK_SECRET"),
+            pagerduty_key_secret: variables.optional("GUARD_PAGERDUTY_KEY_SECRET"),
+            pagerduty_url: variables.url("GUARD_PAGERDUTY_URL"),
             tables: variables.tables(),
             own_keys: variables.own_keys(),
             endpoints: EndpointOverrides {
@@ -130,10 +140,20 @@ impl Variables<'_> {
 
     fn endpoint(&mut self, name: &str) -> Option<String> {
         let url = self.optional(name).or_else(|| self.optional("AWS_ENDPOINT_URL"))?;
+        self.check_url(name, &url);
+        Some(url)
+    }
+
+    fn url(&mut self, name: &str) -> Option<String> {
+        let url = self.optional(name)?;
+        self.check_url(name, &url);
+        Some(url)
+    }
+
+    fn check_url(&mut self, name: &str, url: &str) {
         if !(url.starts_with("http://") || url.starts_with("https://")) {
             self.problems.push(format!("{name} is `{url}`, which is no http or https URL"));
         }
-        Some(url)
     }
 
     fn own_keys(&self) -> Option<OwnKeys> {
@@ -185,6 +205,7 @@ mod tests {
         assert_eq!(settings.datadog_credentials_secret, "guard/datadog-credentials");
         assert_eq!(settings.endpoints, EndpointOverrides::default());
         assert!(settings.own_keys.is_none());
+        assert_eq!((settings.notification_webhook_secret, settings.pagerduty_key_secret), (None, None));
         assert_eq!(settings.tables, TableNames::default());
         assert_eq!(settings.tables.registry, "guard-cluster-registry");
     }

@@ -1,23 +1,28 @@
 //! `await-decision`: keep the task token of a state that waits for a person's answer.
 //!
 //! The question is in the run record; the answer comes through `answer-decision`, its deadline through `watch-merges`.
-//! Safe to run twice: a retried state brings a new token, which replaces the old one.
+//! Safe to run twice: a retried state brings a new token, which replaces the old one, and people are told once.
 
 use std::sync::Arc;
 
+use guard_domain::ClusterId;
+use guard_domain::notification::Notification;
 use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::judge_soak::first_few;
 use crate::ledger::{Ledger, QuestionEntry, RunRef};
+use crate::notices::Notices;
 use crate::task::Task;
-use crate::{Context, OpenToken, TaskError, TokenStore, WaitsFor};
+use crate::{Channels, Context, OpenToken, TaskError, TokenStore, WaitsFor};
 
 /// The task.
 pub struct AwaitDecision {
     /// Tokens that wait.
     pub tokens: Arc<dyn TokenStore>,
+    /// People.
+    pub notifier: Channels,
     /// Registry and run record.
     pub ledger: Ledger,
 }
@@ -62,6 +67,12 @@ impl Task for AwaitDecision {
         self.tokens.keep(&waiting).await.context("keep the task token")?;
         let question = format!("approve or reject: {}", first_few(&asked.reasons));
         self.ledger.audit(&run, Self::NAME, format!("waiting for a person to {question}")).await?;
+        let QuestionEntry { clusters, reasons } = asked;
+        // A cluster is asked about once in a run, so the first one and their number tell one question from another.
+        let first = clusters.first().map_or("", ClusterId::as_str);
+        let subject = format!("{first}+{}", clusters.len());
+        let told = Notification::waiting_for_person(&plan, &clusters, reasons, waiting.expires_at);
+        Notices::new(&self.notifier, &self.ledger, &run, Self::NAME).tell(&subject, &told).await;
         Ok(Output { question })
     }
 }

@@ -1,20 +1,22 @@
 //! `await-merge`: keep the task token of a state that waits for a person.
 //!
-//! Answers at once if the request has ended already. Safe to run twice: a retried state brings a new token, which
-//! replaces the old one.
+//! Answers at once if the request has ended already; otherwise people are told that it waits for them. Safe to run
+//! twice: a retried state brings a new token, which replaces the old one, and people are told once.
 
 use std::sync::Arc;
 
-use guard_domain::Direction;
+use guard_domain::notification::Notification;
+use guard_domain::{ClusterId, Direction, Plan};
 use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Ledger, MergeRequestEntry, RunRef};
+use crate::notices::{Notices, warn};
 use crate::task::Task;
 use crate::{
-    CommitReader, Context, FileReader, MergeRequestReader, OpenToken, TaskError, TokenAnswerer, TokenStore,
-    WaitsFor, merge,
+    Channels, CommitReader, Context, FileReader, MergeRequestReader, OpenToken, TaskError, TokenAnswerer,
+    TokenStore, WaitsFor, merge,
 };
 
 /// The task.
@@ -29,6 +31,8 @@ pub struct AwaitMerge {
     pub tokens: Arc<dyn TokenStore>,
     /// Step Functions.
     pub answers: Arc<dyn TokenAnswerer>,
+    /// People.
+    pub notifier: Channels,
     /// Registry and run record.
     pub ledger: Ledger,
 }
@@ -85,7 +89,41 @@ impl Task for AwaitMerge {
                 .map_err(|e| TaskError::internal(format!("encode answer: {e}")))?;
             self.answers.answer(&waiting.token, &output).await.context("answer the task token")?;
             self.tokens.drop_token(&waiting).await.context("drop the task token")?;
+        } else {
+            let clusters = self.clusters(&run, &plan, direction).await;
+            let told = Notification::waiting_for_merge(
+                &plan,
+                direction,
+                &clusters,
+                &entry.web_url,
+                waiting.expires_at,
+            );
+            let notices = Notices::new(&self.notifier, &self.ledger, &run, Self::NAME);
+            notices.tell(subject_of(&name), &told).await;
         }
         Ok(Output { answered: end.is_some() })
+    }
+}
+
+/// What the request is told as: `upgrade`, `rollback-1`.
+pub(crate) fn subject_of(entry_name: &str) -> &str {
+    entry_name.strip_prefix("merge-request#").unwrap_or(entry_name)
+}
+
+impl AwaitMerge {
+    /// The clusters the request is about, for people.
+    async fn clusters(&self, run: &RunRef, plan: &Plan, direction: Direction) -> Vec<ClusterId> {
+        match direction {
+            Direction::Upgrade => {
+                plan.clusters.iter().map(|planned| planned.record.cluster_id.clone()).collect()
+            }
+            Direction::Rollback => match self.ledger.rollback(run).await {
+                Ok(rollback) => rollback.clusters,
+                Err(error) => {
+                    warn("read which clusters go back", &error);
+                    Vec::new()
+                }
+            },
+        }
     }
 }

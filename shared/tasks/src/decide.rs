@@ -3,6 +3,7 @@
 //! Takes in the verdicts of a Map, moves statuses and progress, and answers with a word that a Choice state routes.
 //! Safe to run twice: only clusters that waited for this gate move, and a status that is there already is left alone.
 
+use guard_domain::notification::NotificationKind;
 use guard_domain::{
     ClusterId, ClusterStatus, Direction, NextStep, Phase, Plan, Progress, Verdict, child_name,
 };
@@ -12,12 +13,15 @@ use serde::{Deserialize, Serialize};
 use crate::ledger::{
     DecisionAnswer, DecisionEnd, Ledger, QuestionEntry, RollbackEntry, RunRef, SoakEntry, Ticket,
 };
+use crate::notices::Notices;
 use crate::plan_batch::tickets;
 use crate::task::Task;
-use crate::{TaskError, VersionChange};
+use crate::{Channels, TaskError, VersionChange};
 
 /// The task.
 pub struct Decide {
+    /// People: who was asked need not come any more.
+    pub notifier: Channels,
     /// Registry and run record.
     pub ledger: Ledger,
 }
@@ -127,6 +131,15 @@ impl Task for Decide {
             Gate::VerifyBack => self.verify_back(&run, &plan, &results).await?,
         };
         self.ledger.audit(&run, Self::NAME, output.summary.clone()).await?;
+        let notices = Notices::new(&self.notifier, &self.ledger, &run, Self::NAME);
+        match gate {
+            Gate::Decision => notices.over(&[NotificationKind::WaitingForPerson]).await,
+            // The rollback was merged.
+            Gate::ConvergeBack => {
+                notices.over(&[NotificationKind::WaitingForMerge, NotificationKind::RollbackUnmerged]).await;
+            }
+            Gate::PreCheck | Gate::Converge | Gate::PostCheck | Gate::Rollback | Gate::VerifyBack => {}
+        }
         Ok(output)
     }
 }

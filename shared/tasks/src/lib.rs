@@ -40,9 +40,11 @@ mod contract;
 mod draft;
 mod error;
 mod merge;
+mod notices;
 mod ports;
 
 pub use contract::Contract;
 pub use error::{Context, ErrorName, TaskError};
+pub use notices::NotifiedEntry;
 pub use ports::*;
 pub use task::{JsonTask, Task};

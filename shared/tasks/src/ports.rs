@@ -4,12 +4,14 @@
 mod cluster;
 mod git;
 mod metrics;
+mod notify;
 mod store;
 mod workflow;
 
 pub use cluster::{ClusterHealthReader, ProxyRestarter, RolloutReader, WorkloadReader};
 pub use git::{CommitReader, FileReader, MergeRequestReader, MergeRequestWriter};
 pub use metrics::{MonitorReader, TrafficReader};
+pub use notify::{Channels, Notifier};
 pub use store::{
     AuditEntry, BatchReader, ClusterReader, ConfigReader, Fence, Lease, LockOutcome, Locks, RunRecords,
     StatusMove, StatusWriter, VersionChange,

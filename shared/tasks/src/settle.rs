@@ -1,7 +1,10 @@
 //! `settle`: bring a run to its end: statuses, merge request, locks, outcome.
 //!
 //! Every end before the merge closes GUARD's request, deletes its branch, and then looks once more: if it was merged
-//! meanwhile, nothing is settled and the run goes on. Safe to run twice: each step looks first.
+//! meanwhile, nothing is settled and the run goes on. People are told of an end that needs them, before the locks are
+//! freed. Safe to run twice: each step looks first.
+
+mod telling;
 
 use std::sync::Arc;
 
@@ -11,7 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Ledger, MergeAnswer, MergeEnd, MergeRequestEntry, OutcomeEntry, RunRef};
 use crate::task::Task;
-use crate::{CommitReader, Context, FileReader, Locks, MergeRequestWriter, TaskError, VersionChange, merge};
+use crate::{
+    Channels, CommitReader, Context, FileReader, Locks, MergeRequestWriter, TaskError, VersionChange, merge,
+};
 
 /// The task.
 pub struct Settle {
@@ -23,6 +28,8 @@ pub struct Settle {
     pub files: Arc<dyn FileReader>,
     /// Locks.
     pub locks: Arc<dyn Locks>,
+    /// People.
+    pub notifier: Channels,
     /// Registry and run record.
     pub ledger: Ledger,
 }
@@ -133,6 +140,7 @@ impl Task for Settle {
                 .audit(&run, Self::NAME, format!("settled as {}: {summary}", outcome.as_str()))
                 .await?;
         }
+        self.tell(&run, &plan, outcome, &summary).await;
         if outcome.releases() {
             self.locks.release(&run.lease()).await.context("release the locks")?;
         }

@@ -2,19 +2,23 @@
 //! only wake it earlier. The deadline of every other task token is watched along.
 //!
 //! Safe to run twice, also at the same time: answering a token that is gone is a success, and a token is forgotten only
-//! after it was answered.
+//! after it was answered. People are reminded of a rollback that nobody merges, at growing intervals; each reminder is
+//! told once.
 
 use std::sync::Arc;
 
-use guard_domain::{Direction, RunId};
+use guard_domain::notification::Notification;
+use guard_domain::{Direction, Plan, RunId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::await_merge::subject_of;
 use crate::ledger::{DecisionAnswer, MergeAnswer, MergeRequestEntry, RollbackEntry};
+use crate::notices::{Notices, reminder, warn};
 use crate::task::Task;
 use crate::{
-    Clock, CommitReader, Context, FileReader, MergeRequestReader, OpenToken, RunRecords, TaskError,
-    TokenAnswerer, TokenStore, WaitsFor, merge,
+    Channels, Clock, CommitReader, Context, FileReader, Lease, MergeRequestReader, OpenToken, RunRecords,
+    TaskError, TokenAnswerer, TokenStore, WaitsFor, merge,
 };
 
 /// The task.
@@ -31,6 +35,8 @@ pub struct WatchMerges {
     pub answers: Arc<dyn TokenAnswerer>,
     /// What was proposed.
     pub records: Arc<dyn RunRecords>,
+    /// People.
+    pub notifier: Channels,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -46,6 +52,8 @@ pub struct Output {
     pub watched: usize,
     /// Tokens answered.
     pub answered: usize,
+    /// Questions that wait for a person's answer.
+    pub waiting_for_person: usize,
 }
 
 impl Task for WatchMerges {
@@ -71,10 +79,11 @@ impl Task for WatchMerges {
                 }
             }
         }
-        match first_error {
-            Some(error) => Err(error),
-            None => Ok(Output { watched: open.len(), answered }),
+        if let Some(error) = first_error {
+            return Err(error);
         }
+        let asks = open.iter().filter(|waiting| waiting.waits_for == WaitsFor::Decision);
+        Ok(Output { watched: open.len(), answered, waiting_for_person: asks.count() })
     }
 }
 
@@ -83,14 +92,24 @@ impl WatchMerges {
         let is_expired = self.clock.now() >= waiting.expires_at;
         let answer = match &waiting.waits_for {
             WaitsFor::Merge { direction, project, iid } => {
-                let entry = self.entry(&waiting.run_id, *direction).await?;
+                let run_id =
+                    RunId::parse(&waiting.run_id).map_err(|error| TaskError::internal(error.to_string()))?;
+                let (name, rollback) = self.entry_name(&run_id, *direction).await?;
+                let entry = self.entry(&run_id, &name).await?;
                 let request = self
                     .merge_requests
                     .merge_request(project, *iid)
                     .await
                     .context("look at the merge request")?;
                 let end = merge::end_of(&request, &entry, self.commits.as_ref(), self.files.as_ref()).await?;
-                end.or_else(|| is_expired.then(MergeAnswer::expired)).map(serde_json::to_value)
+                let answer = end.or_else(|| is_expired.then(MergeAnswer::expired));
+                if answer.is_none()
+                    && let Some(rollback) = rollback
+                    && let Err(error) = self.remind(waiting, &run_id, &name, &entry, rollback).await
+                {
+                    warn("remind of a rollback request", &error);
+                }
+                answer.map(serde_json::to_value)
             }
             // The answer itself goes past this task; only the deadline is watched here.
             WaitsFor::Decision => is_expired.then(DecisionAnswer::expired).map(serde_json::to_value),
@@ -102,21 +121,57 @@ impl WatchMerges {
         Ok(true)
     }
 
-    /// What was proposed, from the run's record.
-    async fn entry(&self, run_id: &str, direction: Direction) -> Result<MergeRequestEntry, TaskError> {
-        let run_id = RunId::parse(run_id).map_err(|error| TaskError::internal(error.to_string()))?;
-        let name = match direction {
-            Direction::Upgrade => "merge-request#upgrade".to_owned(),
+    /// Where the run keeps this request, and for a way back what that covers.
+    async fn entry_name(
+        &self,
+        run_id: &RunId,
+        direction: Direction,
+    ) -> Result<(String, Option<RollbackEntry>), TaskError> {
+        match direction {
+            Direction::Upgrade => Ok(("merge-request#upgrade".to_owned(), None)),
             Direction::Rollback => {
-                let rollback = self.records.entry(&run_id, "rollback").await?.unwrap_or_default();
+                let rollback = self.records.entry(run_id, "rollback").await?.unwrap_or_default();
                 let rollback: RollbackEntry = serde_json::from_value(rollback).unwrap_or_default();
-                format!("merge-request#rollback-{}", rollback.attempt)
+                Ok((format!("merge-request#rollback-{}", rollback.attempt), Some(rollback)))
             }
-        };
-        let value = self.records.entry(&run_id, &name).await.context("read the run record")?;
+        }
+    }
+
+    /// What was proposed, from the run's record.
+    async fn entry(&self, run_id: &RunId, name: &str) -> Result<MergeRequestEntry, TaskError> {
+        let value = self.records.entry(run_id, name).await.context("read the run record")?;
         let value =
             value.ok_or_else(|| TaskError::internal(format!("run {run_id} has no {name} in its record")))?;
         serde_json::from_value(value)
             .map_err(|error| TaskError::internal(format!("{name} does not decode: {error}")))
+    }
+
+    /// Tells people that clusters still wait for their way back, when that is due again.
+    async fn remind(
+        &self,
+        waiting: &OpenToken,
+        run_id: &RunId,
+        name: &str,
+        entry: &MergeRequestEntry,
+        rollback: RollbackEntry,
+    ) -> Result<(), TaskError> {
+        let now = self.clock.now();
+        let due = reminder(self.records.as_ref(), run_id, subject_of(name), now).await?;
+        let Some(due) = due else { return Ok(()) };
+        let plan = self.records.entry(run_id, "plan").await?;
+        let plan: Plan = serde_json::from_value(plan.unwrap_or_default())
+            .map_err(|error| TaskError::internal(format!("plan of run {run_id} does not decode: {error}")))?;
+        let told = Notification::rollback_unmerged(
+            &plan,
+            &rollback.clusters,
+            &entry.web_url,
+            due.waited,
+            waiting.expires_at,
+        );
+        let lease = Lease { run_id: run_id.clone(), batch_id: plan.batch_id, fence: due.fence };
+        let (records, clock) = (self.records.as_ref(), self.clock.as_ref());
+        Notices::without_ledger(&self.notifier, records, clock, lease, Self::NAME)
+            .remind(&due.subject, &told)
+            .await
     }
 }

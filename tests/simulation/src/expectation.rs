@@ -27,7 +27,14 @@ struct End {
     requests: &'static [&'static str],
     /// Whether the batch's locks are held on purpose.
     is_locked: bool,
+    /// What people are told, in this order; reminders together.
+    told: &'static [&'static str],
+    /// What the pager still calls for in the end.
+    calls_for: &'static [&'static str],
 }
+
+const MERGE: &str = "Waiting for a merge";
+const REMINDER: &str = "Rollback not merged";
 
 /// Where the end of a batch is not as the scenario says, in words.
 pub(crate) fn surprises(scenario: Scenario, fleet: &Fleet, report: &Report) -> Vec<String> {
@@ -47,7 +54,21 @@ pub(crate) fn surprises(scenario: Scenario, fleet: &Fleet, report: &Report) -> V
     expect(&mut found, "the merge requests", &states.join(", "), &end.requests.join(", "));
     let locks = if end.is_locked { fleet.first_batch().count() + 1 } else { 0 };
     expect(&mut found, "the number of held locks", &report.held_locks.len().to_string(), &locks.to_string());
+    expect(&mut found, "what people were told", &told(report).join(", "), &end.told.join(", "));
+    let open: Vec<&str> = report.open_incidents.iter().filter_map(|key| key.rsplit('/').next()).collect();
+    expect(&mut found, "the open incidents", &open.join(", "), &end.calls_for.join(", "));
     found
+}
+
+/// The occasions in the chat room.
+fn told(report: &Report) -> Vec<&str> {
+    let chat = report.notifications.iter().filter(|line| line.channel == "chat");
+    let mut occasions: Vec<&str> = chat
+        .filter_map(|line| line.text.split(':').next())
+        .map(|title| if title.starts_with(REMINDER) { REMINDER } else { title })
+        .collect();
+    occasions.dedup_by(|next, last| *next == REMINDER && *last == REMINDER);
+    occasions
 }
 
 /// Where the end of a rollout over several batches is not as the scenario says.
@@ -95,23 +116,43 @@ fn compare(found: &mut Vec<String>, line: &ClusterLine, wanted: &Wanted<'_>) {
 }
 
 fn end(scenario: Scenario) -> End {
-    let end = |ending, requests, is_locked| End { ending, requests, is_locked };
+    let well = |requests, told| End { ending: "SUCCEEDED", requests, is_locked: false, told, calls_for: &[] };
+    let closed = |ending| End { ending, ..well(&["closed"], &[MERGE]) };
     match scenario {
-        Scenario::Clean
-        | Scenario::MergedWhileClosing
-        | Scenario::ExternalCause
-        | Scenario::MarginalAsksAPerson
-        | Scenario::TwoStarts => end("SUCCEEDED", &["merged"], false),
-        Scenario::Regression | Scenario::RolloutStuck | Scenario::RestartStuck => {
-            end("RolledBack", &["merged", "merged"], false)
+        Scenario::Clean | Scenario::MergedWhileClosing | Scenario::ExternalCause | Scenario::TwoStarts => {
+            well(&["merged"], &[MERGE])
         }
-        Scenario::PreCheckFails => end("GateFailed", &[], false),
-        Scenario::MrClosed => end("MergeRequestClosed", &["closed"], false),
-        Scenario::MrExpired => end("MergeRequestExpired", &["closed"], false),
-        Scenario::FluxSuspended | Scenario::DatadogDown => end("Halted", &["merged"], true),
-        Scenario::RollbackUnmerged => end("RollbackFailed", &["merged", "opened"], true),
-        Scenario::RollbackFails => end("RollbackFailed", &["merged", "merged"], true),
-        Scenario::DryRun => end("SUCCEEDED", &[], false),
+        // The question was answered: nobody is called for it any more.
+        Scenario::MarginalAsksAPerson => well(&["merged"], &[MERGE, "Waiting for a person"]),
+        Scenario::Regression | Scenario::RolloutStuck | Scenario::RestartStuck => End {
+            ending: "RolledBack",
+            calls_for: &["rolled-back"],
+            ..well(&["merged", "merged"], &[MERGE, MERGE, "Rolled back"])
+        },
+        Scenario::PreCheckFails => {
+            End { ending: "GateFailed", calls_for: &["gate-failed"], ..well(&[], &["Gate failed"]) }
+        }
+        Scenario::MrClosed => closed("MergeRequestClosed"),
+        Scenario::MrExpired => closed("MergeRequestExpired"),
+        Scenario::FluxSuspended | Scenario::DatadogDown => End {
+            ending: "Halted",
+            is_locked: true,
+            calls_for: &["halted"],
+            ..well(&["merged"], &[MERGE, "Halted"])
+        },
+        Scenario::RollbackUnmerged => End {
+            ending: "RollbackFailed",
+            is_locked: true,
+            calls_for: &["rollback-failed"],
+            ..well(&["merged", "opened"], &[MERGE, MERGE, REMINDER, "Rollback failed"])
+        },
+        Scenario::RollbackFails => End {
+            ending: "RollbackFailed",
+            is_locked: true,
+            calls_for: &["rollback-failed"],
+            ..well(&["merged", "merged"], &[MERGE, MERGE, "Rollback failed"])
+        },
+        Scenario::DryRun => well(&[], &[]),
     }
 }
 

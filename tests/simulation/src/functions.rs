@@ -17,9 +17,10 @@ use guard_gitlab::GitLab;
 use guard_http::Transport;
 use guard_kubernetes::Clusters;
 use guard_memory::{FixedConfig, MemoryStore};
+use guard_notify::{PagerDuty, Slack};
 use guard_tasks::ledger::Ledger;
 use guard_tasks::{
-    JsonTask, answer_decision, await_decision, await_merge, decide, judge_soak, open_merge_request,
+    Channels, JsonTask, answer_decision, await_decision, await_merge, decide, judge_soak, open_merge_request,
     plan_batch, plan_rollout, post_check, pre_check, restart_proxies, settle, watch_merges, watch_rollout,
 };
 use guard_world::{World, WorldSpec};
@@ -155,6 +156,14 @@ fn tasks(
     let clusters = Arc::new(Clusters::new(Arc::clone(&transport), aws));
     let gitlab =
         Arc::new(GitLab::new(Arc::clone(&transport), &config.gitlab.url, spec.gitlab_token.clone().into()));
+    let notifier = Channels {
+        chat: Some(Arc::new(Slack::new(Arc::clone(&transport), spec.slack_webhook_url.clone().into()))),
+        pager: Some(Arc::new(PagerDuty::new(
+            Arc::clone(&transport),
+            None,
+            spec.pagerduty_routing_key.clone().into(),
+        ))),
+    };
     let datadog = Arc::new(Datadog::new(
         transport,
         &config.datadog.site,
@@ -184,7 +193,7 @@ fn tasks(
             files: gitlab.clone(),
             ledger: ledger.clone(),
         }),
-        Arc::new(decide::Decide { ledger: ledger.clone() }),
+        Arc::new(decide::Decide { notifier: notifier.clone(), ledger: ledger.clone() }),
         Arc::new(open_merge_request::OpenMergeRequest {
             commits: gitlab.clone(),
             files: gitlab.clone(),
@@ -199,6 +208,7 @@ fn tasks(
             files: gitlab.clone(),
             tokens: store.clone(),
             answers: step_functions.clone(),
+            notifier: notifier.clone(),
             ledger: ledger.clone(),
         }),
         Arc::new(watch_merges::WatchMerges {
@@ -208,6 +218,7 @@ fn tasks(
             tokens: store.clone(),
             answers: step_functions.clone(),
             records: store.clone(),
+            notifier: notifier.clone(),
             clock,
         }),
         Arc::new(watch_rollout::WatchRollout {
@@ -222,7 +233,11 @@ fn tasks(
             ledger: ledger.clone(),
         }),
         Arc::new(judge_soak::JudgeSoak { traffic: datadog, ledger: ledger.clone() }),
-        Arc::new(await_decision::AwaitDecision { tokens: store.clone(), ledger: ledger.clone() }),
+        Arc::new(await_decision::AwaitDecision {
+            tokens: store.clone(),
+            notifier: notifier.clone(),
+            ledger: ledger.clone(),
+        }),
         Arc::new(answer_decision::AnswerDecision { tokens: store.clone(), answers: step_functions }),
         Arc::new(post_check::PostCheck { health: clusters, ledger: ledger.clone() }),
         Arc::new(settle::Settle {
@@ -230,6 +245,7 @@ fn tasks(
             commits: gitlab.clone(),
             files: gitlab,
             locks: store,
+            notifier,
             ledger,
         }),
     ]

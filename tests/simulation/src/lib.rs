@@ -21,6 +21,8 @@ pub use fleet::{Fleet, FleetError, FluxFile};
 pub use functions::{FUNCTIONS, function_arn};
 pub use house::{House, answer_later};
 pub use machines::{MACHINES, MachineError, STARTED_BY_PEOPLE, contracts, lint_rules, machine, machines};
-pub use report::{BillLine, CallLine, ClusterLine, FileLine, MergeRequestLine, Report, SoakLine};
+pub use report::{
+    BillLine, CallLine, ClusterLine, FileLine, MergeRequestLine, NotificationLine, Report, SoakLine,
+};
 pub use scenario::Scenario;
 pub use story::{Story, StoryError};

@@ -45,6 +45,10 @@ pub struct Report {
     pub merge_requests: Vec<MergeRequestLine>,
     /// The soak's verdict of each cluster.
     pub soak: Vec<SoakLine>,
+    /// What people were told, oldest first.
+    pub notifications: Vec<NotificationLine>,
+    /// Keys of the incidents that are open in the end.
+    pub open_incidents: Vec<String>,
     /// The audit log of the run.
     pub audit: Vec<AuditEntry>,
     /// What the service would have counted, by machine, with the sum as the last.
@@ -117,6 +121,17 @@ pub struct SoakLine {
     pub reasons: Vec<String>,
 }
 
+/// One notification that arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotificationLine {
+    /// When.
+    pub at: Timestamp,
+    /// Where: `chat`, or `pager` with the event's action.
+    pub channel: String,
+    /// What it says.
+    pub text: String,
+}
+
 /// One machine's cost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BillLine {
@@ -176,6 +191,8 @@ impl Report {
             clusters: clusters(house),
             merge_requests: merge_requests(house),
             soak: looks,
+            notifications: notifications(house),
+            open_incidents: house.world.open_incidents(),
             audit,
             bill: bill(house),
             calls: calls(house),
@@ -198,12 +215,35 @@ fn calls(house: &House) -> BTreeMap<String, CallLine> {
             System::Sts => "STS",
             System::Eks => "EKS",
             System::Kubernetes(_) => "Kubernetes",
+            System::Slack => "Slack",
+            System::PagerDuty => "PagerDuty",
             System::Unknown => "unknown host",
         };
         let line = all.entry(name.to_owned()).or_default();
         line.bytes_sent += traffic.bytes_in;
         line.bytes_received += traffic.bytes_out;
     }
+    all
+}
+
+fn notifications(house: &House) -> Vec<NotificationLine> {
+    let messages = house.world.messages().into_iter();
+    let chat = messages.map(|message| NotificationLine {
+        at: message.at,
+        channel: "chat".to_owned(),
+        text: message.text,
+    });
+    let events = house.world.events().into_iter();
+    let pager = events.map(|event| NotificationLine {
+        at: event.at,
+        channel: format!("pager {}", event.action),
+        text: match event.action.as_str() {
+            "trigger" => format!("{}: {}", event.severity, event.summary),
+            _ => event.dedup_key,
+        },
+    });
+    let mut all: Vec<NotificationLine> = chat.chain(pager).collect();
+    all.sort_by_key(|line| line.at);
     all
 }
 

@@ -1,4 +1,4 @@
-//! A simulated GitLab, Datadog, STS, EKS, Kubernetes, Flux and istiod.
+//! A simulated GitLab, Datadog, STS, EKS, Kubernetes, Flux and istiod, a chat room and a pager.
 //!
 //! One [`World`] holds them all, with one clock. [`World::handle`] answers a request as the real host would,
 //! at the world's time; [`World::advance_to`] lets time pass and everything happen that is due: Flux fetches and
@@ -29,6 +29,7 @@ mod git;
 mod gitlab;
 mod kubernetes;
 mod levers;
+mod people;
 mod person;
 mod serve;
 mod spec;
@@ -47,6 +48,7 @@ use jiff::Timestamp;
 use crate::call::Call;
 use crate::state::State;
 pub use levers::Regression;
+pub use people::{ReceivedEvent, ReceivedMessage};
 pub use serve::{Pace, Served, serve};
 pub use spec::{Answer, ClusterSpec, Person, WorkloadKind, WorkloadSpec, WorldSpec, istio_files};
 pub use view::{ClusterView, FileDiff, MergeRequestView, RequestLog, System, Traffic, WorkloadView};
@@ -105,6 +107,8 @@ impl World {
                 System::Datadog => datadog::handle(state, &call),
                 System::Sts => aws::sts::handle(state, &call),
                 System::Eks => aws::eks::handle(state, &call),
+                System::Slack => people::slack(state, &call),
+                System::PagerDuty => people::pagerduty(state, &call),
                 System::Kubernetes(cluster) => kubernetes::handle(state, &call, cluster),
                 System::Unknown => call::text(502, format!("no such host in this world: {}\n", call.host)),
             },
@@ -126,6 +130,10 @@ fn system_of(state: &State, host: &str) -> System {
         System::Sts
     } else if host == format!("eks.{region}.amazonaws.com") {
         System::Eks
+    } else if host == "events.pagerduty.com" {
+        System::PagerDuty
+    } else if people::is_webhook(state, &host) {
+        System::Slack
     } else {
         let mut clusters = state.clusters.iter();
         let own = |hex_id: &str| aws::eks::host(hex_id, region).eq_ignore_ascii_case(&host);

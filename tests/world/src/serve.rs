@@ -21,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::World;
 use crate::aws::eks;
+use crate::people;
 
 /// No real request of GUARD comes near this size.
 const LARGEST_BODY: usize = 16 << 20;
@@ -51,6 +52,10 @@ pub struct Served {
     pub sts_url: String,
     /// EKS, plain HTTP.
     pub eks_url: String,
+    /// The chat room's webhook with its secret path, plain HTTP.
+    pub slack_webhook_url: String,
+    /// PagerDuty, plain HTTP.
+    pub pagerduty_url: String,
     /// Each cluster's API server, TLS; DescribeCluster gives the same.
     pub kubernetes_urls: BTreeMap<String, String>,
     tasks: Vec<JoinHandle<()>>,
@@ -90,12 +95,12 @@ impl Clock {
 /// Opens one plain listener for each vendor and one TLS listener for each cluster, all on 127.0.0.1.
 pub async fn serve(world: World, pace: Pace) -> io::Result<Served> {
     let clock = Clock { pace, from: world.now(), since: Instant::now() };
-    let (region, clusters) = {
+    let (region, clusters, (slack_host, slack_path)) = {
         let state = world.state();
         let host = |hex_id: &str| eks::host(hex_id, &state.spec.region);
         let clusters: Vec<(String, String)> =
             state.clusters.iter().map(|(id, cluster)| (id.clone(), host(&cluster.hex_id))).collect();
-        (state.spec.region.clone(), clusters)
+        (state.spec.region.clone(), clusters, people::webhook_place(&state))
     };
     let mut tasks = Vec::new();
     let mut urls = Vec::new();
@@ -104,6 +109,8 @@ pub async fn serve(world: World, pace: Pace) -> io::Result<Served> {
         "api.datadoghq.com".to_owned(),
         format!("sts.{region}.amazonaws.com"),
         format!("eks.{region}.amazonaws.com"),
+        slack_host,
+        "events.pagerduty.com".to_owned(),
     ];
     for host in vendors {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -126,6 +133,8 @@ pub async fn serve(world: World, pace: Pace) -> io::Result<Served> {
         datadog_url: next(),
         sts_url: next(),
         eks_url: next(),
+        slack_webhook_url: next() + &slack_path,
+        pagerduty_url: next(),
         kubernetes_urls,
         tasks,
     };

@@ -24,6 +24,10 @@ pub struct WorldSpec {
     pub datadog_api_key: String,
     /// The application key Datadog accepts.
     pub datadog_app_key: String,
+    /// The whole address of the chat room's incoming webhook.
+    pub slack_webhook_url: String,
+    /// The routing key PagerDuty accepts.
+    pub pagerduty_routing_key: String,
     /// The clusters.
     pub clusters: Vec<ClusterSpec>,
     /// The content of `main` at the start: path to text.
@@ -182,6 +186,8 @@ impl Default for WorldSpec {
             token_may_merge: false,
             datadog_api_key: "dd-api-world".to_owned(),
             datadog_app_key: "dd-app-world".to_owned(),
+            slack_webhook_url: "https://hooks.slack.com/services/T0WORLD/B0WORLD/hush-world".to_owned(),
+            pagerduty_routing_key: "pd-key-world".to_owned(),
             clusters: Vec::new(),
             files: BTreeMap::new(),
             person: Person::default(),

@@ -12,6 +12,7 @@ use crate::flux::ReleaseKey;
 use crate::git::{Note, Repository, Tree};
 use crate::gitlab::MergeRequest;
 use crate::levers::Outage;
+use crate::people::Inbox;
 use crate::spec::WorldSpec;
 use crate::view::{RequestLog, System, Traffic};
 use crate::workload::Key;
@@ -44,6 +45,8 @@ pub(crate) struct State {
     pub(crate) sessions: BTreeMap<String, Session>,
     pub(crate) clusters: BTreeMap<String, Cluster>,
     pub(crate) signals: Signals,
+    /// Notifications that arrived.
+    pub(crate) inbox: Inbox,
     pub(crate) outages: Vec<Outage>,
     pub(crate) authority: Authority,
     /// The API servers' addresses while the world is served on sockets.
@@ -75,6 +78,7 @@ impl State {
             sessions: BTreeMap::new(),
             clusters: BTreeMap::new(),
             signals: Signals::default(),
+            inbox: Inbox::default(),
             outages: Vec::new(),
             authority: Authority::new(spec.seed),
             endpoints: BTreeMap::new(),

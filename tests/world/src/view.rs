@@ -19,6 +19,10 @@ pub enum System {
     Sts,
     /// AWS EKS.
     Eks,
+    /// The chat room's webhook.
+    Slack,
+    /// PagerDuty.
+    PagerDuty,
     /// The API server of one cluster.
     Kubernetes(String),
     /// A host the world does not know.

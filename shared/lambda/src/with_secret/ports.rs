@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use guard_domain::notification::{Incident, Notification};
 use guard_domain::{
     ClusterId, ClusterRecord, FileContent, MergeRequest, MonitorFacts, Proposal, TrafficWindow,
 };
 use guard_tasks::{
-    CommitReader, FileReader, MergeRequestReader, MergeRequestWriter, MonitorReader, TaskError, TrafficReader,
+    CommitReader, FileReader, MergeRequestReader, MergeRequestWriter, MonitorReader, Notifier, TaskError,
+    TrafficReader,
 };
 use jiff::Timestamp;
 
@@ -74,5 +76,16 @@ impl<T: TrafficReader> TrafficReader for WithSecret<T> {
 impl<T: MonitorReader> MonitorReader for WithSecret<T> {
     async fn monitors(&self, cluster: &ClusterRecord) -> Result<Vec<MonitorFacts>, TaskError> {
         self.call(move |client| async move { client.monitors(cluster).await }).await
+    }
+}
+
+#[async_trait]
+impl<T: Notifier> Notifier for WithSecret<T> {
+    async fn notify(&self, notification: &Notification) -> Result<(), TaskError> {
+        self.call(move |client| async move { client.notify(notification).await }).await
+    }
+
+    async fn resolve(&self, incident: &Incident) -> Result<(), TaskError> {
+        self.call(move |client| async move { client.resolve(incident).await }).await
     }
 }
