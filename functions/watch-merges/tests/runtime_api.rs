@@ -24,7 +24,7 @@ async fn with_nothing_to_watch_it_answers_and_calls_nobody_else() {
     let program = Path::new(env!("CARGO_BIN_EXE_watch-merges"));
     let mut function = invoke(program, &variables, payloads).await.unwrap();
     for request_id in ["request-1", "request-2"] {
-        let body = json!({"watched": 0, "answered": 0});
+        let body = json!({"watched": 0, "answered": 0, "waiting_for_person": 0});
         let expected = Reply { kind: "response".into(), request_id: request_id.into(), body };
         assert_eq!(function.reply().await.unwrap(), expected);
     }
