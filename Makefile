@@ -72,7 +72,7 @@ lint-machines: ## Ask two validators of other people about every state machine
 lint-infra: ## Ask cfn-lint about the templates of infra/
 	@sh $(ROOT)/scripts/lint-infra
 
-generate: ## Make the generated files again: schemas, drawings, bodies of notifications
+generate: ## Make the generated files again: schemas, drawings, docs/cli.md, bodies of notifications
 	@UPDATE=1 $(CARGO) test -q --workspace --test generated --test bodies
 
 ci: lint lint-machines lint-infra test test-stores demo ## What a merge needs: all lints, test, test-stores, demo

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 const SCHEMAS: &str = "statemachine/schemas";
 const DRAWINGS: &str = "docs/state-machines.md";
+const COMMAND_LINE: &str = "docs/cli.md";
 const README: &str = "README.md";
 const BEGIN: &str = "<!-- generated: batch-upgrade, by make generate -->\n";
 const END: &str = "<!-- end of generated -->\n";
@@ -80,6 +81,7 @@ fn readme(now: &str) -> String {
 fn generated() -> BTreeMap<String, String> {
     let mut files = schemas();
     files.insert(DRAWINGS.to_owned(), drawings());
+    files.insert(COMMAND_LINE.to_owned(), guard_cli::markdown());
     let now = fs::read_to_string(root().join(README)).unwrap();
     files.insert(README.to_owned(), readme(&now));
     files

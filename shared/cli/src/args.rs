@@ -1,82 +1,144 @@
 //! The command line.
 
-use std::path::PathBuf;
+mod follow;
+mod registry;
+mod simulate;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use guard_domain::IstioVersion;
-use guard_simulation::Scenario;
+
+pub(crate) use follow::{FollowOptions, MonitorOptions, RollbackOptions, RunOptions};
+pub(crate) use registry::{AddOptions, DocumentFormat, ImportOptions, Registry, RemoveOptions, ShowOptions};
+pub(crate) use simulate::SimulateOptions;
+
+use crate::exit::Exit;
+
+/// What the names of GUARD's machines and functions begin with, unless it was deployed otherwise.
+pub(crate) const DEFAULT_PREFIX: &str = "guard";
 
 /// Upgrades Istio on EKS clusters through GitOps, and takes it back when it does harm.
 #[derive(Debug, Parser)]
-#[command(name = "guard", version, after_help = "Exit codes: 0 done, 1 error, 2 wrong usage.")]
+#[command(name = "guard", version, after_help = Exit::HELP, after_long_help = format!("{}\n\n{ENVIRONMENT}", Exit::HELP))]
 pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) target: Target,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
+const ENVIRONMENT: &str = "\
+Environment:
+  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
+      credentials of GUARD's account; without them, or with --profile, the AWS CLI version 2 is
+      asked (`aws configure export-credentials`), which knows profiles, single sign-on and more
+  AWS_REGION, AWS_DEFAULT_REGION
+      where GUARD runs, unless --region says it
+  GUARD_REGISTRY_TABLE, GUARD_RUNS_TABLE, GUARD_LOCKS_TABLE
+      names of the tables [default: <prefix>-cluster-registry, -runs, -locks]
+  AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<SERVICE>
+      where AWS is, when it is somewhere else: DYNAMODB, LAMBDA, SECRETS_MANAGER, SFN, SSM
+  NO_COLOR
+      no colours, and plain lines instead of live progress";
+
+/// Which GUARD.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Which GUARD")]
+pub(crate) struct Target {
+    /// AWS region it runs in
+    #[arg(long, global = true, value_name = "REGION")]
+    pub(crate) region: Option<String>,
+
+    /// Profile of the AWS CLI to take credentials from
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+
+    /// What the names of its machines and functions begin with
+    #[arg(long, global = true, value_name = "NAME", default_value = DEFAULT_PREFIX)]
+    pub(crate) prefix: String,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Start the upgrade of a batch, or of all batches in their order
+    Run(RunOptions),
+
+    /// Follow a run live, to its end
+    ///
+    /// On a terminal it shows where the run and its clusters are; elsewhere, and with NO_COLOR, it prints a line for
+    /// each thing that happens. Ctrl-C stops the following, never the run.
+    Monitor(MonitorOptions),
+
+    /// Take a batch back to the version it had before
+    Rollback(RollbackOptions),
+
+    /// Show the clusters of the registry
+    List(ListOptions),
+
+    /// Show what runs, what waits for a person, and how the last runs ended
+    Status(StatusOptions),
+
+    /// Keep the clusters that GUARD knows
+    #[command(subcommand)]
+    Registry(Registry),
+
+    /// Print the script that completes `guard` in a shell
+    ///
+    /// For example: guard completions bash > /etc/bash_completion.d/guard
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL", value_enum)]
+        shell: clap_complete::Shell,
+    },
+
+    /// Print the man page
+    ///
+    /// For example: guard man > /usr/local/share/man/man1/guard.1
+    Man,
+
     /// Run one batch from plan to end against a simulated world, in virtual time
     ///
     /// The state machines, the tasks and the adapters are the real ones; GitLab, Datadog, AWS and the clusters are
     /// simulated. Nothing outside of this process is touched.
-    #[command(after_help = help())]
+    #[command(after_help = simulate::help())]
     Simulate(SimulateOptions),
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct SimulateOptions {
-    /// What happens
-    #[arg(long, value_parser = scenarios(), default_value = "clean", value_name = "NAME", hide_possible_values = true)]
-    pub(crate) scenario: Scenario,
+pub(crate) struct ListOptions {
+    /// Only clusters of this batch
+    #[arg(long, value_name = "BATCH", value_parser = guard_domain::BatchId::parse)]
+    pub(crate) batch: Option<guard_domain::BatchId>,
 
-    /// Clusters in all, 1 to 200 a batch
-    #[arg(long, default_value_t = 5, value_name = "N")]
-    pub(crate) clusters: usize,
+    /// Only clusters of this environment
+    #[arg(long, value_name = "NAME")]
+    pub(crate) environment: Option<String>,
 
-    /// Batches, one after the other, by the `rollout` machine
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub(crate) batches: usize,
-
-    /// Decides every chance of the world; the same seed gives the same run
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub(crate) seed: u64,
-
-    /// A Flux file of yours with an Istio HelmRelease: its version is where the batch starts, and every cluster gets a
-    /// copy
-    #[arg(long, value_name = "FILE")]
-    pub(crate) flux_file: Option<PathBuf>,
-
-    /// Istio version to go to; by default the next one that fits
-    #[arg(long, value_name = "V", value_parser = version)]
-    pub(crate) target_version: Option<IstioVersion>,
-
-    /// Print the whole report as one JSON document instead
-    #[arg(long)]
-    pub(crate) json: bool,
+    /// A table for people, or one JSON document
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
 }
 
-/// Reads a scenario by its name.
-fn scenarios() -> impl TypedValueParser<Value = Scenario> {
-    PossibleValuesParser::new(Scenario::ALL.map(Scenario::name)).try_map(|name| {
-        Scenario::ALL.into_iter().find(|scenario| scenario.name() == name).ok_or("no such scenario")
-    })
+#[derive(Debug, Args)]
+pub(crate) struct StatusOptions {
+    /// Only this batch, with its clusters
+    #[arg(long, value_name = "BATCH", value_parser = guard_domain::BatchId::parse, conflicts_with = "execution")]
+    pub(crate) batch: Option<guard_domain::BatchId>,
+
+    /// Only this execution
+    #[arg(long, value_name = "ARN")]
+    pub(crate) execution: Option<String>,
 }
 
-/// The scenarios with a sentence each, for the help.
-fn help() -> String {
-    let lines = Scenario::ALL.map(|scenario| format!("  {:<21} {}", scenario.name(), scenario.sentence()));
-    format!(
-        "Scenarios:\n{}\n\nExit codes: 0 it ended as the scenario says, 1 it did not or could not begin, 2 wrong usage.\n\n\
-        Examples:\n  guard simulate\n  guard simulate --scenario regression --clusters 12 --seed 7\n  \
-        guard simulate --clusters 75 --batches 6\n  \
-        guard simulate --flux-file istio/helmrelease.yaml --target-version 1.30.5",
-        lines.join("\n")
-    )
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
 }
 
-fn version(raw: &str) -> Result<IstioVersion, String> {
+pub(crate) fn version(raw: &str) -> Result<IstioVersion, String> {
     IstioVersion::parse(raw).map_err(|error| error.to_string())
 }
 
@@ -92,9 +154,11 @@ mod tests {
 
     #[test]
     fn a_version_that_is_none_is_a_usage_error() {
-        let error =
-            Arguments::try_parse_from(["guard", "simulate", "--target-version", "1.30.x"]).unwrap_err();
-        assert_eq!(error.exit_code(), 2);
-        assert!(error.to_string().contains("not an exact Istio version"), "{error}");
+        for command in ["simulate", "run"] {
+            let error =
+                Arguments::try_parse_from(["guard", command, "--target-version", "1.30.x"]).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains("not an exact Istio version"), "{error}");
+        }
     }
 }

@@ -1,30 +1,73 @@
-//! The `guard` command.
+//! The `guard` command: it drives a deployed GUARD, and simulates one.
 //!
-//! Today it simulates: the real state machines, tasks and adapters against a simulated world, in virtual time. The
-//! commands that drive a deployed GUARD come with the deployment.
+//! A command asks AWS through the same adapters as the functions, decides nothing that a function decides, and ends with
+//! one of seven exit codes. `guard simulate` touches nothing outside of its process.
 
 mod args;
+mod confirm;
+mod credentials;
+mod deployment;
+mod exit;
+mod failure;
+mod follow;
+mod list;
+mod manual;
+mod monitor;
 mod print;
 mod progress;
+mod registry;
+mod rollback;
+mod run;
+mod runs;
 mod simulate;
+mod status;
+mod surroundings;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::Parser as _;
 
-use crate::args::{Arguments, Command};
+use crate::args::{Arguments, Command, Target};
+use crate::deployment::Deployment;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::surroundings::Surroundings;
 
-/// Runs the command line and says how it ended: 0 done, 1 error, 2 usage.
+pub use manual::markdown;
+
+/// Runs the command line and says how it ended, as docs/cli.md has it.
 pub async fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    let ended = match arguments.command {
-        Command::Simulate(options) => simulate::run(&options).await,
-    };
-    match ended {
-        Ok(code) => code,
-        Err(error) => {
-            print::error(&error.to_string());
-            ExitCode::FAILURE
+    match dispatch(&arguments).await {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            print::failure(&failure);
+            failure.exit.into()
         }
     }
+}
+
+async fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
+    let target = &arguments.target;
+    match &arguments.command {
+        Command::Run(options) => run::run(&open(target)?, options).await,
+        Command::Monitor(options) => monitor::run(&open(target)?, options).await,
+        Command::Rollback(options) => rollback::run(&open(target)?, options).await,
+        Command::List(options) => list::run(&open(target)?, options).await,
+        Command::Status(options) => status::run(&open(target)?, options).await,
+        Command::Registry(command) => registry::run(&open(target)?, command).await,
+        Command::Completions { shell } => {
+            print::bytes(&manual::completions(*shell));
+            Ok(Exit::Done)
+        }
+        Command::Man => {
+            print::bytes(&manual::man()?);
+            Ok(Exit::Done)
+        }
+        Command::Simulate(options) => simulate::run(options).await,
+    }
+}
+
+fn open(target: &Target) -> Result<Deployment, Failure> {
+    Deployment::open(target, &Surroundings::read())
 }

@@ -1,153 +1,88 @@
-//! What people read on standard output. Colours only on a terminal.
+//! What people read: results on standard output, everything else on standard error. Colours only on a terminal.
+//!
+//! A reader that goes away (`guard list | head`) is no error, and nothing panics for it.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this file is for")]
+pub(crate) mod story;
+
+use std::io::{self, Write as _};
 
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{Cell, Color, ContentArrangement, Table};
-use console::{measure_text_width, style};
-use guard_domain::ClusterStatus;
-use guard_simulation::{Fleet, MergeRequestLine, Report, Scenario};
+use console::style;
+use guard_domain::{ClusterRecord, ClusterStatus};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
-/// Lines of diff shown in full; the files after that are named with their changed lines only.
-const DIFF_LINES: usize = 45;
+use crate::failure::Failure;
 
-/// An error, for standard error.
-pub(crate) fn error(text: &str) {
-    eprintln!("{} {text}", style("error:").for_stderr().red().bold());
+/// A line of the result.
+macro_rules! say {
+    ($($part:tt)*) => { $crate::print::out(&format!($($part)*)) };
+}
+pub(crate) use say;
+
+/// A line of the result.
+pub(crate) fn out(text: &str) {
+    // See the head of this file.
+    let _ = writeln!(io::stdout(), "{text}");
 }
 
-/// The report as JSON.
-pub(crate) fn json(report: &Report) -> Result<(), serde_json::Error> {
-    println!("{}", serde_json::to_string_pretty(report)?);
+/// A whole document, as it is.
+pub(crate) fn bytes(document: &[u8]) {
+    let _ = io::stdout().write_all(document);
+}
+
+/// A line about what goes on, for standard error.
+pub(crate) fn progress(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// A command's failure.
+pub(crate) fn failure(failure: &Failure) {
+    progress(&format!("{} {}", style("error:").for_stderr().red().bold(), failure.text));
+    if let Some(next) = &failure.next {
+        note(next);
+    }
+}
+
+/// What to do next, or why there is nothing.
+pub(crate) fn note(text: &str) {
+    progress(&format!("{} {text}", style("note:").for_stderr().cyan().bold()));
+}
+
+/// Something that a person must not overlook.
+pub(crate) fn warning(text: &str) {
+    progress(&format!("{} {text}", style("warning:").for_stderr().yellow().bold()));
+}
+
+/// How a run ended.
+pub(crate) fn verdict(text: &str, is_good: bool) {
+    let text = style(text).bold();
+    out(&if is_good { text.green() } else { text.red() }.to_string());
+}
+
+pub(crate) fn heading(text: &str) {
+    say!("\n{}", style(text).bold().underlined());
+}
+
+/// One JSON document and nothing else.
+pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Failure::error(format!("cannot write the result as JSON: {error}")))?;
+    out(&text);
     Ok(())
 }
 
-/// What is about to happen.
-pub(crate) fn opening(scenario: Scenario, fleet: &Fleet) {
-    heading(&format!("Scenario {}: {}", scenario.name(), scenario.sentence()));
-    let kubernetes = fleet.world.clusters.first().map_or("?", |cluster| cluster.kubernetes_version.as_str());
-    let names: Vec<&str> = fleet.batches.iter().map(guard_domain::BatchId::as_str).collect();
-    println!(
-        "{} clusters in {}, Istio {} -> {}, Kubernetes {kubernetes}, seed {}, virtual time from {}",
-        fleet.rows.len(),
-        names.join(", "),
-        fleet.start,
-        fleet.target,
-        fleet.world.seed,
-        fleet.world.start
-    );
+/// One YAML document and nothing else.
+pub(crate) fn yaml(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_saphyr::to_string(value)
+        .map_err(|error| Failure::error(format!("cannot write the result as YAML: {error}")))?;
+    out(text.trim_end());
+    Ok(())
 }
 
-/// The whole story.
-pub(crate) fn report(report: &Report) {
-    for request in &report.merge_requests {
-        merge_request(request);
-    }
-    preview(report);
-    soak(report);
-    notifications(report);
-    audit(report);
-    bill(report);
-    end(report);
-}
-
-fn heading(text: &str) {
-    println!("\n{}", style(text).bold().underlined());
-}
-
-fn merge_request(request: &MergeRequestLine) {
-    heading(&format!("Merge request !{}: {}", request.iid, request.title));
-    let merged = request.merged_at.map_or_else(String::new, |at| format!(", merged {at}"));
-    println!("{}  {}  opened {}{merged}", request.state, request.web_url, request.created_at);
-    for line in request.description.lines().filter(|line| !line.starts_with("<!--")) {
-        println!("  {} {line}", style("|").dim());
-    }
-    let mut shown = 0;
-    for file in &request.files {
-        let lines: Vec<&str> = file.diff.lines().collect();
-        if shown + lines.len() <= DIFF_LINES || shown == 0 {
-            shown += lines.len();
-            for line in &lines {
-                diff_line(line);
-            }
-        } else {
-            // Past the limit: the file and the lines that differ, without their surroundings.
-            println!("{}", style(&file.path).bold());
-            let is_change = |line: &&&str| {
-                line.starts_with(['+', '-']) && !line.starts_with("+++") && !line.starts_with("---")
-            };
-            lines.iter().filter(is_change).for_each(|line| diff_line(line));
-        }
-    }
-}
-
-fn diff_line(line: &str) {
-    if line.starts_with("+++") || line.starts_with("---") {
-        println!("{}", style(line).bold());
-    } else if line.starts_with('+') {
-        println!("{}", style(line).green());
-    } else if line.starts_with('-') {
-        println!("{}", style(line).red());
-    } else {
-        println!("{line}");
-    }
-}
-
-/// What a dry run shows: its output holds the diff.
-fn preview(report: &Report) {
-    let output = report.output.as_ref().filter(|output| output["decision"] == "preview");
-    if let Some(diff) = output.and_then(|output| output["summary"].as_str()) {
-        heading("Preview: nothing was written");
-        for line in diff.lines().take(DIFF_LINES) {
-            diff_line(line);
-        }
-        let more = diff.lines().count().saturating_sub(DIFF_LINES);
-        if more > 0 {
-            println!("... and {more} lines more");
-        }
-    }
-}
-
-fn soak(report: &Report) {
-    if report.soak.is_empty() {
-        return;
-    }
-    heading("Soak verdicts");
-    let width = report.soak.iter().map(|line| measure_text_width(&line.cluster_id)).max().unwrap_or(0);
-    for line in &report.soak {
-        let word = match line.outcome.as_str() {
-            "pass" => style(&line.outcome).green(),
-            "fail" => style(&line.outcome).red(),
-            _ => style(&line.outcome).yellow(),
-        };
-        println!("{:<width$}  {word}", line.cluster_id);
-        for reason in &line.reasons {
-            println!("{:width$}    {reason}", "");
-        }
-    }
-}
-
-fn notifications(report: &Report) {
-    if report.notifications.is_empty() {
-        return;
-    }
-    heading("People were told");
-    for line in &report.notifications {
-        println!("{}  {:<13}  {}", line.at.strftime("%Y-%m-%d %H:%M:%S"), line.channel, line.text);
-    }
-}
-
-fn audit(report: &Report) {
-    if report.audit.is_empty() {
-        return;
-    }
-    heading("Audit log");
-    for entry in &report.audit {
-        println!("{}  {:<18}  {}", entry.at.strftime("%Y-%m-%d %H:%M:%S"), entry.who, entry.what);
-    }
-}
-
-fn table(header: &[&str]) -> Table {
+/// An empty table.
+pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_style(UTF8_BORDERS_ONLY)
@@ -156,81 +91,40 @@ fn table(header: &[&str]) -> Table {
     table
 }
 
-fn bill(report: &Report) {
-    heading("Bill");
-    let mut lines = table(&[
-        "machine",
-        "executions",
-        "transitions",
-        "events",
-        "longest history",
-        "peak state data",
-        "Lambda invocations",
-    ]);
-    for line in &report.bill {
+/// Clusters as the registry has them.
+pub(crate) fn clusters(rows: &[&ClusterRecord]) {
+    let mut lines = table(&["cluster", "batch", "environment", "version", "target", "status", "since"]);
+    for row in rows {
         lines.add_row([
-            line.machine.clone(),
-            line.executions.to_string(),
-            line.transitions.to_string(),
-            line.events.to_string(),
-            format!("{} % of 25,000", line.worst_history_percent),
-            format!("{} bytes", line.peak_state_bytes),
-            line.lambda_invocations.to_string(),
+            Cell::new(&row.cluster_id),
+            Cell::new(&row.batch_id),
+            Cell::new(&row.environment),
+            Cell::new(&row.current_istio_version),
+            Cell::new(row.target_istio_version.as_ref().map(ToString::to_string).unwrap_or_default()),
+            Cell::new(row.status).fg(colour(row.status)),
+            Cell::new(row.last_updated.strftime("%Y-%m-%d %H:%MZ")),
         ]);
     }
-    println!("{lines}");
-    let by_machines: u64 =
-        report.bill.iter().filter(|line| line.machine != "all").map(|line| line.lambda_invocations).sum();
-    let all = report.bill.iter().find(|line| line.machine == "all").map_or(0, |line| line.lambda_invocations);
-    println!("{} Lambda invocations are watch-merges, called every minute", all.saturating_sub(by_machines));
-    let calls: Vec<String> = report
-        .calls
-        .iter()
-        .map(|(system, line)| match line.bytes_received / 1024 {
-            0 => format!("{system} {}", line.calls),
-            kilobytes => format!("{system} {} ({kilobytes} kB)", line.calls),
-        })
-        .collect();
-    println!("calls: {}", calls.join(", "));
+    out(&lines.to_string());
 }
 
-fn end(report: &Report) {
-    let seconds = report.ended_at.duration_since(report.started_at).as_secs();
-    heading(&format!(
-        "After {}h{:02}m: {}",
-        seconds / 3600,
-        seconds / 60 % 60,
-        report.error.as_deref().unwrap_or(&report.execution_status)
-    ));
-    if let Some(cause) = &report.cause {
-        println!("{cause}");
+fn colour(status: ClusterStatus) -> Color {
+    match status {
+        ClusterStatus::Healthy => Color::Green,
+        ClusterStatus::RollbackRequired | ClusterStatus::PreCheckFailed => Color::Red,
+        ClusterStatus::Pending => Color::Reset,
+        ClusterStatus::PreCheckRunning
+        | ClusterStatus::PreCheckPassed
+        | ClusterStatus::MrCreated
+        | ClusterStatus::Upgrading
+        | ClusterStatus::PostCheckRunning
+        | ClusterStatus::FailedUpgradeRolledBack => Color::Yellow,
     }
-    let mut lines = table(&["cluster", "status", "registry", "istiod", "proxies", "restarts of a workload"]);
-    for line in &report.clusters {
-        let proxies: Vec<String> =
-            line.proxies.iter().map(|(version, count)| format!("{count} x {version}")).collect();
-        let colour = match line.status {
-            ClusterStatus::Healthy => Color::Green,
-            ClusterStatus::FailedUpgradeRolledBack => Color::Yellow,
-            _ => Color::Red,
-        };
-        lines.add_row([
-            Cell::new(&line.cluster_id),
-            Cell::new(line.status).fg(colour),
-            Cell::new(&line.registry_version),
-            Cell::new(line.istiod_version.as_deref().unwrap_or("mixed")),
-            Cell::new(proxies.join(", ")),
-            Cell::new(line.restarts),
-        ]);
-    }
-    println!("{lines}");
-    if report.surprises.is_empty() {
-        println!("{}", style(format!("It ended as scenario {} says.", report.scenario)).green());
-    } else {
-        println!("{}", style(format!("It did not end as scenario {} says:", report.scenario)).red().bold());
-        for surprise in &report.surprises {
-            println!("  - {surprise}");
-        }
-        println!("Seed {} plays it again.", report.seed);
-    }
+}
+
+/// One line of live progress.
+pub(crate) fn bar(template: &str) -> ProgressBar {
+    // The templates are constants; a broken one would only show a plain spinner.
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
+    ProgressBar::new_spinner().with_style(style)
 }

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use console::Term;
 use guard_asl::{Transition, TransitionKind};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar};
 use jiff::Timestamp;
+
+use crate::print;
 
 /// Clusters shown at the same time; a terminal is not higher.
 const LINES: usize = 12;
@@ -31,7 +33,7 @@ impl Progress {
     pub(crate) fn begin(start: Timestamp) -> Self {
         let screen = Term::stderr().is_term().then(|| {
             let all = MultiProgress::new();
-            let head = all.add(line("{spinner:.cyan} {msg}"));
+            let head = all.add(print::bar("{spinner:.cyan} {msg}"));
             Screen { all, head, children: Arc::default() }
         });
         Self { start, screen }
@@ -46,31 +48,30 @@ impl Progress {
     }
 
     /// A plain line for what the machines that people start do; their children would fill pages.
-    #[expect(clippy::print_stderr, reason = "progress belongs on standard error")]
     fn tell(&self, transition: &Transition) {
         let clock = self.clock(transition.at);
         let machine = &transition.machine;
         match (&transition.kind, &transition.state) {
             (TransitionKind::Started, _) if machine == "cluster-converge" => {
-                eprintln!("{clock}  {machine:<16}  {} begins", transition.execution);
+                print::progress(&format!("{clock}  {machine:<16}  {} begins", transition.execution));
             }
             (TransitionKind::Ended, _) if machine == "cluster-converge" => {
-                eprintln!(
+                print::progress(&format!(
                     "{clock}  {machine:<16}  {} {}",
                     transition.execution,
                     transition.status.as_str().to_lowercase()
-                );
+                ));
             }
             (TransitionKind::Entered, Some(state))
                 if machine != "cluster-converge" && transition.item.is_none() =>
             {
-                eprintln!("{clock}  {machine:<16}  {state}");
+                print::progress(&format!("{clock}  {machine:<16}  {state}"));
             }
             (TransitionKind::Retried { error, next }, Some(state)) => {
-                eprintln!("{clock}  {machine:<16}  {state}: {error}, again at {next}");
+                print::progress(&format!("{clock}  {machine:<16}  {state}: {error}, again at {next}"));
             }
             (TransitionKind::Failed { error, cause }, Some(state)) => {
-                eprintln!("{clock}  {machine:<16}  {state}: {error}: {cause}");
+                print::progress(&format!("{clock}  {machine:<16}  {state}: {error}: {cause}"));
             }
             _ => {}
         }
@@ -112,15 +113,10 @@ impl Screen {
         if children.len() >= LINES && !children.contains_key(&transition.execution) {
             return;
         }
-        let bar =
-            children.entry(transition.execution.clone()).or_insert_with(|| self.all.add(line("  {msg}")));
+        let bar = children
+            .entry(transition.execution.clone())
+            .or_insert_with(|| self.all.add(print::bar("  {msg}")));
         bar.set_message(format!("{:<40} {state}", transition.execution));
         bar.tick();
     }
-}
-
-fn line(template: &str) -> ProgressBar {
-    // The templates are constants; a broken one would only show a plain spinner.
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
-    ProgressBar::new_spinner().with_style(style)
 }

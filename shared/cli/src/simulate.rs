@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::ExitCode;
 
 use guard_simulation::{Fleet, FluxFile, Scenario, Story, StoryError};
 
 use crate::args::SimulateOptions;
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::print;
 use crate::progress::Progress;
 
@@ -22,35 +23,38 @@ pub(crate) enum SimulateError {
     /// The stage cannot be set.
     #[error(transparent)]
     Story(#[from] StoryError),
-    /// The report cannot be written as JSON.
-    #[error("cannot write the report: {0}")]
-    Json(#[from] serde_json::Error),
 }
 
-pub(crate) async fn run(options: &SimulateOptions) -> Result<ExitCode, SimulateError> {
+impl From<SimulateError> for Failure {
+    fn from(error: SimulateError) -> Self {
+        Self::error(error.to_string())
+    }
+}
+
+pub(crate) async fn run(options: &SimulateOptions) -> Result<Exit, Failure> {
     let scenario = options.scenario;
     let file = options.flux_file.as_deref().map(read).transpose()?;
     if options.batches > 1 && !matches!(scenario, Scenario::Clean | Scenario::Regression) {
-        return Err(SimulateError::Batches(scenario.name()));
+        return Err(SimulateError::Batches(scenario.name()).into());
     }
     let fleet = Fleet::new(options.clusters, options.seed, file.as_ref(), options.target_version.clone())
         .and_then(|fleet| fleet.in_batches(options.batches))
-        .map_err(StoryError::from)?;
-    let story = Story::new(scenario, fleet)?;
+        .map_err(|error| SimulateError::from(StoryError::from(error)))?;
+    let story = Story::new(scenario, fleet).map_err(SimulateError::from)?;
     if !options.json {
-        print::opening(scenario, story.fleet());
+        print::story::opening(scenario, story.fleet());
     }
     let progress = Progress::begin(story.fleet().world.start);
     let live = progress.clone();
     story.observe(move |transition| live.saw(transition));
-    let report = story.play().await?;
+    let report = story.play().await.map_err(SimulateError::from)?;
     progress.end();
     if options.json {
         print::json(&report)?;
     } else {
-        print::report(&report);
+        print::story::report(&report);
     }
-    Ok(if report.surprises.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.surprises.is_empty() { Exit::Done } else { Exit::Error })
 }
 
 fn read(path: &Path) -> Result<FluxFile, SimulateError> {

@@ -55,6 +55,10 @@ fn authenticated(state: &mut State, call: &Call) -> Answer {
         ["api", "v4", "user"] if call.method == Method::GET => {
             call::json(200, &json!({ "id": 77, "username": "guard", "name": "GUARD", "bot": true }))
         }
+        ["api", "v4", "personal_access_tokens", "self"] if call.method == Method::GET => call::json(
+            200,
+            &json!({ "id": 9, "name": "guard", "active": true, "revoked": false, "scopes": ["api"], "expires_at": null }),
+        ),
         ["api", "v4", "version"] if call.method == Method::GET => {
             call::json(200, &json!({ "version": "18.5.1-ee", "revision": "a1b2c3d4e5f" }))
         }

@@ -5,12 +5,15 @@
 
 mod attributes;
 mod expression;
+mod fleet;
 mod lock_row;
 mod locks;
 mod read;
 mod records;
 mod registry;
+mod registry_edit;
 mod status;
+mod table_check;
 mod tokens;
 mod transaction;
 
@@ -22,6 +25,9 @@ use guard_http::{System, Transport};
 use guard_tasks::Clock;
 
 use crate::sdk::Sdk;
+
+pub use fleet::{FleetRow, HeldLock};
+pub use table_check::TableCheck;
 
 /// Names of the three tables. Their keys and indexes:
 ///

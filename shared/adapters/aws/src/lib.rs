@@ -31,10 +31,12 @@ use guard_tasks::{Clock, Context as _, ErrorName, TaskError};
 use crate::credentials::AssumedRoles;
 use crate::sdk::Sdk;
 
-pub use dynamodb::{DynamoDb, TableNames};
-pub use own_keys::OwnKeys;
+pub use dynamodb::{DynamoDb, FleetRow, HeldLock, TableCheck, TableNames};
+pub use own_keys::{Identity, OwnKeys, TimedKeys};
 pub use secrets::Secrets;
-pub use step_functions::StepFunctions;
+pub use step_functions::{
+    Execution, ExecutionLine, ExecutionState, Happened, History, HistoryEvent, Start, StepFunctions,
+};
 
 /// Where STS and EKS are, when they are not where AWS has them.
 #[derive(Debug, Clone, Default)]

@@ -1,4 +1,8 @@
-//! Step Functions: whether an execution still runs, and the answer to a task token.
+//! Step Functions: whether an execution still runs, and the answer to a task token; for the command line, executions
+//! as a person drives them and what happened in them.
+
+mod executions;
+mod history;
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,6 +17,9 @@ use serde_json::Value;
 
 use crate::error;
 use crate::sdk::Sdk;
+
+pub use executions::{Execution, ExecutionLine, ExecutionState, Start};
+pub use history::{Happened, History, HistoryEvent};
 
 /// The state machines of GUARD's own account and region.
 pub struct StepFunctions {

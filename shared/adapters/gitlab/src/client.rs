@@ -70,6 +70,15 @@ impl Client {
         decode(answered, path)
     }
 
+    /// `GET /<path>` of GitLab itself, outside of any project.
+    pub(crate) async fn get_of_instance<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<Answered<T>, TaskError> {
+        let url = format!("{}/api/v4/{path}", self.base_url);
+        decode(self.send(Method::GET, url, None).await?, path)
+    }
+
     /// Every page of a list.
     pub(crate) async fn list<T: DeserializeOwned>(
         &self,
@@ -125,11 +134,23 @@ impl Client {
         query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<Answered<(HeaderMap, Bytes)>, TaskError> {
-        let mut url = format!("{}/api/v4/projects/{}/{path}", self.base_url, segment(project));
+        let mut url = format!("{}/api/v4/projects/{}", self.base_url, segment(project));
+        if !path.is_empty() {
+            url = format!("{url}/{path}");
+        }
         for (index, (name, value)) in query.iter().enumerate() {
             let mark = if index == 0 { '?' } else { '&' };
             url = format!("{url}{mark}{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
         }
+        self.send(method, url, body).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        url: String,
+        body: Option<&Value>,
+    ) -> Result<Answered<(HeaderMap, Bytes)>, TaskError> {
         let mut request = Request::builder()
             .method(method)
             .uri(url)

@@ -3,6 +3,7 @@
 //! Never here: a merge (people merge), a forced push, a retry, or a guess about what a file's content means. Start
 //! reading at [`GitLab`].
 
+mod access;
 mod branch;
 mod client;
 mod commits;
@@ -24,6 +25,8 @@ use secrecy::SecretString;
 
 use crate::client::Client;
 
+pub use access::TokenFacts;
+
 /// One GitLab, as one bot user.
 pub struct GitLab {
     client: Client,
@@ -33,6 +36,19 @@ impl GitLab {
     /// `base_url` is the page people open, for example `https://gitlab.example.com`.
     pub fn new(transport: Arc<dyn Transport>, base_url: &str, token: SecretString) -> Self {
         Self { client: Client::new(transport, base_url, token) }
+    }
+}
+
+/// For people who set GUARD up.
+impl GitLab {
+    /// What the token is.
+    pub async fn token(&self) -> Result<TokenFacts, TaskError> {
+        access::token(&self.client).await.context("look at the GitLab token")
+    }
+
+    /// What would stop GUARD in this project, as sentences; none is well.
+    pub async fn project_problems(&self, project: &str) -> Result<Vec<String>, TaskError> {
+        access::project_problems(&self.client, project).await.context(format!("look at project {project}"))
     }
 }
 

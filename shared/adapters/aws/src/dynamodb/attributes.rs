@@ -59,6 +59,20 @@ fn json(value: &AttributeValue) -> Value {
     }
 }
 
+/// JSON as an attribute.
+pub(super) fn from_json(value: &Value) -> AttributeValue {
+    match value {
+        Value::Null => AttributeValue::Null(true),
+        Value::Bool(truth) => AttributeValue::Bool(*truth),
+        Value::Number(number) => AttributeValue::N(number.to_string()),
+        Value::String(text) => AttributeValue::S(text.clone()),
+        Value::Array(list) => AttributeValue::L(list.iter().map(from_json).collect()),
+        Value::Object(fields) => {
+            AttributeValue::M(fields.iter().map(|(name, value)| (name.clone(), from_json(value))).collect())
+        }
+    }
+}
+
 /// DynamoDB keeps 38 digits; what JSON numbers cannot hold stays text.
 fn json_number(digits: &str) -> Value {
     digits.parse().map_or_else(|_| Value::String(digits.to_owned()), Value::Number)
@@ -103,6 +117,8 @@ mod tests {
             "ss": ["a"], "ns": [1]
         });
         assert_eq!(to_json(&row), expected);
+        let again = from_json(&expected);
+        assert_eq!(json(&again), expected);
     }
 
     #[test]

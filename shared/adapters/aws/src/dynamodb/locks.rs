@@ -161,7 +161,7 @@ impl DynamoDb {
         Err(error::classify(&label, &refused))
     }
 
-    async fn lock_row(&self, resource: &str) -> Result<LockRow, TaskError> {
+    pub(super) async fn lock_row(&self, resource: &str) -> Result<LockRow, TaskError> {
         let row = self.row(&self.tables.locks, key(resource)).await?;
         LockRow::decode(resource, &row.unwrap_or_default())
     }

@@ -3,5 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod account;
+mod executions;
+mod keys;
 mod secrets;
 mod step_functions;

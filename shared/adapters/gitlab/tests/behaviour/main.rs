@@ -1,6 +1,8 @@
 //! The ports against a GitLab that holds state: tests look at what is there afterwards.
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod opening;
