@@ -12,7 +12,7 @@ pub(crate) fn confirmed(question: &str, is_given: bool) -> Result<(), Failure> {
         return Ok(());
     }
     if !(console::user_attended() && Term::stderr().is_term()) {
-        return Err(Failure::refused(format!("{question} Nobody is there to say yes")).next("add --yes"));
+        return Err(Failure::usage(format!("{question} Nobody is there to say yes")).next("add --yes"));
     }
     // Not a result: it belongs beside the answer, on the terminal.
     let _ = write!(io::stderr(), "{question} [y/N] ");

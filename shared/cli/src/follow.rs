@@ -4,8 +4,12 @@ mod screen;
 mod trail;
 mod watch;
 
+use std::future;
+use std::io;
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use guard_aws::{Execution, ExecutionState};
 use guard_domain::Phase;
 use guard_domain::soak::SoakOutcome;
@@ -33,6 +37,9 @@ pub(crate) async fn to_the_end(
     arn: &str,
     options: &FollowOptions,
 ) -> Result<Exit, Failure> {
+    let mut interrupt = Interrupt::new();
+    // Listens from here on: whenever it comes, it ends the following and nothing else.
+    interrupt.is_there_already().await;
     let mut watch = Watch::new(deployment, arn).await?;
     let mut screen = Screen::begin();
     let begun_at = deployment.clock.now();
@@ -70,19 +77,38 @@ pub(crate) async fn to_the_end(
             return Err(Failure::new(exit, format!("followed long enough, the run goes on: {why}"))
                 .next(come_back(deployment, arn)));
         }
-        if !wait(options).await {
-            screen.end();
-            return Err(Failure::new(Exit::Unknown, "not followed any more; the run goes on")
-                .next(come_back(deployment, arn)));
+        if !interrupt.within(Duration::from_secs_f64(options.poll_seconds)).await {
+            continue;
         }
+        screen.end();
+        return Err(Failure::new(Exit::Unknown, "not followed any more; the run goes on")
+            .next(come_back(deployment, arn)));
     }
 }
 
-/// False when the person had enough.
-async fn wait(options: &FollowOptions) -> bool {
-    tokio::select! {
-        () = pause(Duration::from_secs_f64(options.poll_seconds)) => true,
-        _ = tokio::signal::ctrl_c() => false,
+/// Ctrl-C, which a person presses when they have seen enough.
+struct Interrupt(BoxFuture<'static, io::Result<()>>);
+
+impl Interrupt {
+    fn new() -> Self {
+        Self(tokio::signal::ctrl_c().boxed())
+    }
+
+    /// Asked once, it is listened for.
+    async fn is_there_already(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            _ = &mut self.0 => true,
+            () = future::ready(()) => false,
+        }
+    }
+
+    /// Waits for it this long.
+    async fn within(&mut self, length: Duration) -> bool {
+        tokio::select! {
+            _ = &mut self.0 => true,
+            () = pause(length) => false,
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Live progress on standard error: on a terminal a few lines that are drawn over, elsewhere a plain line for each thing
-//! that happens.
+//! Live progress: on a terminal a few lines on standard error that are drawn over; elsewhere what happens is the result,
+//! a plain line each on standard output.
 
 use console::{Term, style};
 use guard_domain::Phase;
@@ -43,7 +43,7 @@ impl Screen {
         }
         if look.waits_for != self.waits_told {
             if let Some(waits) = &look.waits_for {
-                self.line(&format!("{}  {}", clock(now), style(waiting(waits, look)).for_stderr().yellow()));
+                self.line(&format!("{}  {}", clock(now), style(waiting(waits, look)).yellow()));
             }
             self.waits_told.clone_from(&look.waits_for);
         }
@@ -57,7 +57,7 @@ impl Screen {
         match &self.live {
             // What is drawn is only for looking at; nothing depends on it.
             Some(live) => drop(live.all.println(text)),
-            None => print::progress(text),
+            None => print::out(text),
         }
     }
 

@@ -57,16 +57,11 @@ fn a_run_is_told_from_its_histories_and_its_record() {
     let ran = aws.guard(&["monitor", "--batch", "test", "--poll-seconds", "0.05"]);
     assert_eq!(ran.code, 4, "{}{}", ran.out, ran.err);
     // The audit log comes by its own time, which is before those of the histories here.
-    ran.notes(&["open-merge-request  opened merge request !1", "batch-upgrade       PlanBatch"]);
-    ran.notes(&[
-        "ConvergeClusters",
-        "eks-1 begins to converge",
-        "eks-1 converged: pass",
-        "Soak",
-        "docs/runbook.md says what to do: section RolledBack",
-    ]);
-    ran.notes(&["cluster-converge    eks-1: WatchRollout: Transient: Kubernetes GET /x: timed out"]);
-    assert_eq!(ran.err.matches("opened merge request").count(), 1, "{}", ran.err);
+    ran.says(&["open-merge-request  opened merge request !1", "batch-upgrade       PlanBatch"]);
+    ran.says(&["ConvergeClusters", "eks-1 begins to converge", "eks-1 converged: pass", "Soak"]);
+    ran.notes(&["docs/runbook.md says what to do: section RolledBack"]);
+    ran.says(&["cluster-converge    eks-1: WatchRollout: Transient: Kubernetes GET /x: timed out"]);
+    assert_eq!(ran.out.matches("opened merge request").count(), 1, "{}", ran.out);
     ran.says(&["run-1 after 1h 05m: RolledBack", "eks-1: too many errors", "eks-1", "upgrading"]);
 }
 
@@ -91,7 +86,7 @@ fn a_run_that_waits_for_a_merge_says_whom_it_waits_for() {
     let ran = aws.guard(&["monitor", "--poll-seconds", "0.05"]);
     assert_eq!(ran.code, 3, "{}", ran.err);
     assert_eq!(
-        ran.err.matches("waiting for a person to merge https://gitlab.example/7").count(),
+        ran.out.matches("waiting for a person to merge https://gitlab.example/7").count(),
         1,
         "{}",
         ran.err
@@ -160,7 +155,7 @@ fn executions_inside_of_executions_are_followed() {
         "batch-upgrade       StartRollback",
         "batch-rollback      OpenRollbackMergeRequest",
     ] {
-        assert!(ran.err.contains(line), "{line}: {}", ran.err);
+        assert!(ran.out.contains(line), "{line}: {}", ran.out);
     }
 }
 
@@ -206,21 +201,16 @@ fn an_interrupted_monitor_says_how_to_come_back() {
     let mut command = aws.command(&["monitor", "--execution", &arn, "--poll-seconds", "600"]);
     let mut child =
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
-    // The first line is printed after the first look; what follows it is the wait that the signal ends.
-    let mut told = std::io::BufReader::new(child.stderr.take().unwrap());
+    // The first line is printed after the first look: by then the signal is listened for.
+    let mut told = std::io::BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     std::io::BufRead::read_line(&mut told, &mut line).unwrap();
     assert!(line.contains("PlanBatch"), "{line}");
+    let killed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let status = child.wait().unwrap();
     let mut rest = String::new();
-    let status = loop {
-        // Until the handler is there the signal would be the end of the process; it is there when it listens.
-        std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        std::thread::yield_now();
-    };
-    std::io::Read::read_to_string(&mut told, &mut rest).unwrap();
+    std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut rest).unwrap();
     assert_eq!(status.code(), Some(6), "{rest}");
     assert!(
         rest.contains("the run goes on") && rest.contains(&format!("guard monitor --execution {arn}")),

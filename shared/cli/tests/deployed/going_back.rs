@@ -26,7 +26,7 @@ fn a_healthy_batch_is_taken_back() {
         "SUCCEEDED",
         "all are back",
     ]);
-    ran.notes(&["batch-rollback      PlanRollback"]);
+    ran.says(&["batch-rollback      PlanRollback"]);
     let arn = ran.out.lines().nth(1).unwrap().split_whitespace().nth(1).unwrap().to_owned();
     let mut account = aws.account();
     let input = &account.execution(&arn).unwrap().input;
@@ -49,7 +49,7 @@ fn without_a_yes_nothing_is_started() {
     let aws = Aws::start();
     aws.account().tables.cluster("eks-1", "test", "healthy");
     let ran = aws.guard(&ROLLBACK[..5]);
-    assert_eq!(ran.code, 3);
+    assert_eq!(ran.code, 2);
     ran.notes(&["Start the way back of 1 clusters of test?", "Nobody is there to say yes", "add --yes"]);
     assert!(!aws.account().asked.contains(&"StartExecution".to_owned()));
     assert_eq!(aws.guard(&["rollback", "--batch", "test", "--reason", " "]).code, 2);

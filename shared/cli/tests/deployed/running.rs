@@ -64,7 +64,8 @@ fn with_wait_the_exit_code_is_the_runs_own() {
         ]);
         let ran = aws.guard(&with(&["--wait", "--poll-seconds", "0.05"]));
         assert_eq!(ran.code, code, "{error:?}: {}{}", ran.out, ran.err);
-        ran.notes(&["batch-upgrade       PlanBatch", section]);
+        ran.says(&["batch-upgrade       PlanBatch"]);
+        ran.notes(&[section]);
         ran.says(&["after 1h 05m: ", if error.is_some() { "this is why" } else { "all is well" }, "eks-1"]);
     }
 }
