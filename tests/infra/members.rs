@@ -1,0 +1,118 @@
+//! Member accounts and clusters: a role whose trust fits the functions, and a ClusterRole that fits the calls.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use guard_simulation::{Fault, Fleet, Occasion, Scenario, Story, What};
+use serde_json::{Value, json};
+
+use crate::access::{of_role, role_of};
+use crate::stack::{Stack, names_in, read};
+use crate::yaml;
+
+const GIVEN: [(&str, &str); 3] =
+    [("GuardAccountId", "999999999999"), ("ExternalId", "guard-4f1c"), ("AccessEntryCluster", "eks-1")];
+
+#[test]
+fn the_member_role_trusts_the_functions_that_assume_it_and_no_other() {
+    let guard = Stack::of_guard(&[]);
+    let mut assuming = Vec::new();
+    for function in names_in("functions") {
+        if of_role(&guard, &role_of(&guard, &function)).iter().any(|(action, _)| action == "sts:AssumeRole") {
+            assuming.push(format!("arn:aws:iam::999999999999:role/guard-*-{function}"));
+        }
+    }
+    let role = Stack::new("infra/member-role.yaml", &GIVEN).resource("MemberRole");
+    let trust = &role.properties["AssumeRolePolicyDocument"]["Statement"];
+    assert_eq!(trust.as_array().unwrap().len(), 1);
+    assert_eq!(trust[0]["Principal"], json!({"AWS": "arn:aws:iam::999999999999:root"}));
+    assert_eq!(trust[0]["Condition"]["StringEquals"], json!({"sts:ExternalId": "guard-4f1c"}));
+    let mut trusted: Vec<&str> = trust[0]["Condition"]["ArnLike"]["aws:PrincipalArn"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|arn| arn.as_str().unwrap())
+        .collect();
+    trusted.sort_unstable();
+    assuming.sort();
+    assert_eq!(trusted, assuming);
+    // By default the stack may assume roles of the name that this template gives by default.
+    let may = of_role(&guard, &role_of(&guard, "pre-check"));
+    let name = role.properties["RoleName"].as_str().unwrap();
+    assert!(may.contains(&("sts:AssumeRole".to_owned(), format!("arn:aws:iam::*:role/{name}"))));
+}
+
+#[test]
+fn the_member_role_may_look_at_clusters_and_nothing_else() {
+    let stack = Stack::new("infra/member-role.yaml", &GIVEN);
+    let may = of_role(&stack, &stack.resource("MemberRole"));
+    let clusters = "arn:aws:eks:*:123456789012:cluster/*".to_owned();
+    assert_eq!(may, BTreeSet::from([("eks:DescribeCluster".to_owned(), clusters)]));
+    let entry = stack.resource("AccessEntry").properties;
+    assert_eq!((&entry["ClusterName"], &entry["KubernetesGroups"]), (&json!("eks-1"), &json!(["guard"])));
+    assert_eq!(entry.get("AccessPolicies"), None);
+}
+
+/// Verb, API group and resource.
+type Call = (String, String, String);
+
+/// What a request to an API server asks for; `None` for what everybody may ask.
+fn asked(operation: &str) -> Option<Call> {
+    let (method, rest) = operation.split_once(' ').unwrap();
+    let path: Vec<&str> = rest.split('/').skip(1).collect();
+    let (group, inner) = match path[..] {
+        ["api", _, ref inner @ ..] => ("", inner),
+        // Discovery of one group.
+        ["apis", _] => return None,
+        ["apis", group, _, ref inner @ ..] => (group, inner),
+        _ => crate::stack::fail(&format!("{operation} is no request that is known here")),
+    };
+    let (resource, has_name) = match inner {
+        [resource] | ["namespaces", _, resource] => (resource, false),
+        ["namespaces", _, resource, _] | [resource, _] => (resource, true),
+        _ => crate::stack::fail(&format!("{operation} is no request that is known here")),
+    };
+    let verb = match (method, has_name) {
+        ("GET", false) => "list",
+        ("GET", true) => "get",
+        ("PATCH", true) => "patch",
+        _ => crate::stack::fail(&format!("{operation} is no request that is known here")),
+    };
+    Some((verb.to_owned(), group.to_owned(), (*resource).to_owned()))
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn the_cluster_role_allows_the_calls_of_a_run_and_nothing_else() {
+    let seen: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let kept = Arc::clone(&seen);
+    let hook = move |occasion: &Occasion| -> Option<Fault> {
+        if let What::Call { system: "Kubernetes", operation } = &occasion.what {
+            kept.lock().unwrap().insert(operation.clone());
+        }
+        None
+    };
+    // Checks, both directions, restarts of every kind of workload.
+    let fleet = Fleet::new(2, 1, None, None).unwrap();
+    Story::with_faults(Scenario::Regression, fleet, hook).unwrap().play().await.unwrap();
+    let used: BTreeSet<Call> = seen.lock().unwrap().iter().filter_map(|operation| asked(operation)).collect();
+    let documents = yaml::documents(&read("docs/rbac.yaml"));
+    let allowed: BTreeSet<Call> = documents[0]["rules"].as_array().unwrap().iter().flat_map(each).collect();
+    assert_eq!(allowed, used);
+    assert_eq!(documents[1]["subjects"][0]["name"], "guard", "the group of the access entry");
+    assert_eq!(documents[1]["roleRef"]["name"], documents[0]["metadata"]["name"]);
+}
+
+fn each(rule: &Value) -> Vec<Call> {
+    let texts = |key: &str| -> Vec<String> {
+        rule[key].as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+    };
+    let mut all = Vec::new();
+    for verb in texts("verbs") {
+        for group in texts("apiGroups") {
+            all.extend(
+                texts("resources").into_iter().map(|resource| (verb.clone(), group.clone(), resource)),
+            );
+        }
+    }
+    all
+}

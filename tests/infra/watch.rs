@@ -1,0 +1,163 @@
+//! Schedules, what could not be delivered, the webhook's door, alarms and the dashboard.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::access::of_role;
+use crate::stack::{ACCOUNT, EVERYTHING, REGION, Resource, Stack, fail, names_in};
+
+fn schedule(stack: &Stack, name: &str) -> Resource {
+    let all = stack.of("AWS::Scheduler::Schedule");
+    let found = all.into_iter().find(|schedule| schedule.properties["Name"] == name);
+    found.unwrap_or_else(|| fail(&format!("{name} is not scheduled")))
+}
+
+#[test]
+fn merges_are_looked_for_each_minute_whatever_is_configured() {
+    for given in [&[][..], &EVERYTHING[..]] {
+        let stack = Stack::of_guard(given);
+        let schedule = schedule(&stack, "guard-watch-merges").properties;
+        assert_eq!(
+            (&schedule["State"], &schedule["ScheduleExpression"]),
+            (&"ENABLED".into(), &"rate(1 minute)".into())
+        );
+        assert_eq!(schedule["Target"]["Input"], "{}");
+        let target = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:guard-watch-merges:live");
+        assert_eq!(schedule["Target"]["Arn"], target);
+    }
+}
+
+#[test]
+fn a_rollout_is_scheduled_only_when_asked_for_and_says_which_delivery_it_is() {
+    let off = schedule(&Stack::of_guard(&[]), "guard-rollout").properties;
+    assert_eq!(off["State"], "DISABLED");
+    let on = schedule(&Stack::of_guard(&EVERYTHING), "guard-rollout").properties;
+    assert_eq!(on["State"], "ENABLED");
+    let input: Value = serde_json::from_str(on["Target"]["Input"].as_str().unwrap()).unwrap();
+    assert_eq!(input, json!({"target_version": "1.30.5", "request_id": "<aws.scheduler.scheduled-time>"}));
+    assert_eq!(on["Target"]["Arn"], format!("arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:guard-rollout"));
+}
+
+#[test]
+fn what_a_schedule_cannot_deliver_is_kept_and_its_role_may_do_just_that() {
+    let stack = Stack::of_guard(&[]);
+    for schedule in stack.of("AWS::Scheduler::Schedule") {
+        let target = &schedule.properties["Target"];
+        let letters = target["DeadLetterConfig"]["Arn"].as_str().unwrap();
+        let name = target["RoleArn"].as_str().unwrap().rsplit_once('/').unwrap().1.to_owned();
+        let role =
+            stack.of("AWS::IAM::Role").into_iter().find(|role| role.properties["RoleName"] == name.as_str());
+        let action = if target["Arn"].as_str().unwrap().contains(":lambda:") {
+            "lambda:InvokeFunction"
+        } else {
+            "states:StartExecution"
+        };
+        let needs: BTreeSet<(String, String)> = [
+            (action.to_owned(), target["Arn"].as_str().unwrap().to_owned()),
+            ("sqs:SendMessage".to_owned(), letters.to_owned()),
+        ]
+        .into();
+        assert_eq!(of_role(&stack, &role.unwrap()), needs, "{}", schedule.id);
+    }
+}
+
+/// Nobody waits for the answer of this function: without a place for failures they would vanish.
+#[test]
+fn a_look_that_failed_is_kept_and_not_repeated_late() {
+    let stack = Stack::of_guard(&[]);
+    let watcher = crate::functions::function(&stack, "watch-merges");
+    let config = &watcher.properties["EventInvokeConfig"];
+    assert_eq!(
+        (&config["MaximumRetryAttempts"], &config["MaximumEventAgeInSeconds"]),
+        (&0.into(), &60.into())
+    );
+    let letters = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:guard-watcher-dead-letters");
+    assert_eq!(config["DestinationConfig"]["OnFailure"]["Destination"], letters);
+}
+
+#[test]
+fn the_webhook_has_a_door_only_when_asked_for() {
+    let kinds = ["AWS::Lambda::Url", "AWS::Lambda::Permission"];
+    let doors = |stack: &Stack| -> usize { kinds.iter().map(|kind| stack.of(kind).len()).sum() };
+    assert_eq!(doors(&Stack::of_guard(&[])), 0);
+    let stack = Stack::of_guard(&EVERYTHING);
+    assert_eq!(doors(&stack), 3, "an URL, and the two permissions that it asks for");
+    for permission in stack.of("AWS::Lambda::Permission") {
+        let name = permission.properties["FunctionName"].as_str().unwrap();
+        assert_eq!(name, format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:guard-merge-webhook:live"));
+        let by_url = permission.properties["FunctionUrlAuthType"] == "NONE"
+            || permission.properties["InvokedViaFunctionUrl"] == true;
+        assert!(by_url, "{}: open by its URL, and by nothing else", permission.id);
+    }
+    let webhook = crate::functions::function(&stack, "merge-webhook");
+    assert_eq!(webhook.properties["ReservedConcurrentExecutions"], "2");
+}
+
+/// Metric and what it is of. Resolving a dimension fails where it names what is not there.
+fn watched(stack: &Stack) -> BTreeSet<(String, String)> {
+    let mut watched = BTreeSet::new();
+    for alarm in stack.of("AWS::CloudWatch::Alarm") {
+        let of = &alarm.properties;
+        let text =
+            |key: &str| of[key].as_str().unwrap_or_else(|| fail(&format!("{} has no {key}", alarm.id)));
+        assert!(text("AlarmName").starts_with("guard-"), "{}", alarm.id);
+        assert!(text("AlarmDescription").len() > 40, "{} says what to do", alarm.id);
+        assert!(["breaching", "notBreaching"].contains(&text("TreatMissingData")), "{}", alarm.id);
+        assert_eq!(of["AlarmActions"], json!(["arn:aws:sns:eu-west-1:123456789012:alarms"]), "{}", alarm.id);
+        let dimension = of["Dimensions"][0]["Value"].as_str().unwrap_or_default();
+        let metric = format!("{} {}", text("Namespace"), text("MetricName"));
+        watched.insert((metric, dimension.rsplit(':').next().unwrap().to_owned()));
+    }
+    watched
+}
+
+#[test]
+fn whatever_can_go_wrong_has_its_alarm() {
+    let watched = watched(&Stack::of_guard(&EVERYTHING));
+    let has = |metric: &str, of: &str| {
+        assert!(watched.contains(&(metric.to_owned(), of.to_owned())), "no alarm on {metric} of {of}");
+    };
+    for function in names_in("functions") {
+        has("AWS/Lambda Errors", &format!("guard-{function}"));
+    }
+    for machine in ["rollout", "batch-upgrade", "batch-rollback", "cluster-converge"] {
+        has("AWS/States ExecutionsFailed", &format!("guard-{machine}"));
+        has("AWS/States ExecutionsAborted", &format!("guard-{machine}"));
+    }
+    for queue in ["guard-schedule-dead-letters", "guard-watcher-dead-letters"] {
+        has("AWS/SQS ApproximateNumberOfMessagesVisible", queue);
+    }
+    has("AWS/Lambda Throttles", "");
+    has("AWS/Lambda Invocations", "guard-watch-merges");
+    has("AWS/Lambda Invocations", "guard-await-decision");
+}
+
+#[test]
+fn alarms_are_made_without_a_topic_too() {
+    for alarm in Stack::of_guard(&[]).of("AWS::CloudWatch::Alarm") {
+        assert_eq!(alarm.properties.get("AlarmActions"), None, "{}", alarm.id);
+    }
+}
+
+#[test]
+fn the_dashboard_is_json_and_names_what_is_there() {
+    let stack = Stack::of_guard(&[]);
+    let body = stack.resource("Dashboard").properties["DashboardBody"].as_str().unwrap().to_owned();
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let widgets = body["widgets"].as_array().unwrap();
+    assert!(widgets.len() >= 4);
+    for widget in widgets {
+        assert_eq!(widget["properties"]["region"], REGION);
+        let (x, width) = (widget["x"].as_i64().unwrap(), widget["width"].as_i64().unwrap());
+        assert!(x + width <= 24, "a dashboard is 24 wide: {}", widget["properties"]["title"]);
+    }
+}
+
+#[test]
+fn a_scheduled_rollout_without_a_version_is_refused() {
+    let rule = &Stack::of_guard(&[]).section("Rules")["ScheduleKnowsItsVersion"].clone();
+    assert_eq!(rule["RuleCondition"], json!({"Fn::Equals": [{"Ref": "RolloutSchedule"}, "on"]}));
+    let assertion = &rule["Assertions"][0]["Assert"];
+    assert_eq!(*assertion, json!({"Fn::Not": [{"Fn::Equals": [{"Ref": "RolloutTargetVersion"}, ""]}]}));
+}
