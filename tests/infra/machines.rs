@@ -151,9 +151,9 @@ fn a_machine_may_call_what_it_calls_and_nothing_else() {
             add("states:StopExecution", states(format!("execution:guard-{child}:*")));
         }
         if !children.is_empty() {
-            let rule = "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule";
+            let events = "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule";
             for action in ["events:PutTargets", "events:PutRule", "events:DescribeRule"] {
-                add(action, format!("arn:aws:events:{REGION}:{ACCOUNT}:{rule}"));
+                add(action, format!("arn:aws:events:{REGION}:{ACCOUNT}:{events}"));
             }
         }
         assert_eq!(may, needs, "{name}");

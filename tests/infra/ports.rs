@@ -69,7 +69,6 @@ pub(crate) fn grants(port: &str, notifies: bool) -> Vec<Grant> {
     };
     let read_secret = "secretsmanager:GetSecretValue";
     match port {
-        "Clock" => Vec::new(),
         "ConfigReader" => {
             on(format!("arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/guard/config"), &["ssm:GetParameter"])
         }
@@ -114,7 +113,7 @@ pub(crate) fn grants(port: &str, notifies: bool) -> Vec<Grant> {
             [on(secret("notification-webhook"), &[read_secret]), on(secret("pagerduty-key"), &[read_secret])]
                 .concat()
         }
-        "Channels" => Vec::new(),
+        "Clock" | "Channels" => Vec::new(),
         "WatcherWaker" => on(
             format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:guard-watch-merges:live"),
             &["lambda:InvokeFunction"],

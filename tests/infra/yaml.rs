@@ -16,7 +16,10 @@ pub(crate) fn documents(text: &str) -> Vec<Value> {
         let value = match event.unwrap().0 {
             Event::Scalar(text, style, _, tag) => {
                 let is_plain = style == ScalarStyle::Plain && tag.is_none();
-                long_form(tag.map(|tag| name(&tag)), if is_plain { plain(&text) } else { json!(text) })
+                long_form(
+                    tag.as_ref().map(|tag| tag.suffix.as_str()),
+                    if is_plain { plain(&text) } else { json!(text) },
+                )
             }
             Event::MappingStart(_, tag) => {
                 open.push(Open::Map(Map::new(), None, tag.map(|tag| name(&tag))));
@@ -27,8 +30,8 @@ pub(crate) fn documents(text: &str) -> Vec<Value> {
                 continue;
             }
             Event::MappingEnd | Event::SequenceEnd => match open.pop().unwrap() {
-                Open::Map(entries, _, tag) => long_form(tag, Value::Object(entries)),
-                Open::Seq(items, tag) => long_form(tag, Value::Array(items)),
+                Open::Map(entries, _, tag) => long_form(tag.as_deref(), Value::Object(entries)),
+                Open::Seq(items, tag) => long_form(tag.as_deref(), Value::Array(items)),
             },
             Event::Alias(_) => fail("an alias: CloudFormation takes none"),
             _ => continue,
@@ -52,8 +55,8 @@ fn name(tag: &Tag) -> String {
     tag.suffix.clone()
 }
 
-fn long_form(tag: Option<String>, value: Value) -> Value {
-    match tag.as_deref() {
+fn long_form(tag: Option<&str>, value: Value) -> Value {
+    match tag {
         None => value,
         Some(name @ ("Ref" | "Condition")) => json!({name: value}),
         Some("GetAtt") => {
