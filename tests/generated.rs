@@ -13,6 +13,7 @@ use serde_json::Value;
 const SCHEMAS: &str = "statemachine/schemas";
 const DRAWINGS: &str = "docs/state-machines.md";
 const COMMAND_LINE: &str = "docs/cli.md";
+const CONFIGURATION: &str = "docs/configuration.md";
 const README: &str = "README.md";
 const BEGIN: &str = "<!-- generated: batch-upgrade, by make generate -->\n";
 const END: &str = "<!-- end of generated -->\n";
@@ -82,6 +83,7 @@ fn generated() -> BTreeMap<String, String> {
     let mut files = schemas();
     files.insert(DRAWINGS.to_owned(), drawings());
     files.insert(COMMAND_LINE.to_owned(), guard_cli::markdown());
+    files.insert(CONFIGURATION.to_owned(), guard_tests::configuration::page());
     let now = fs::read_to_string(root().join(README)).unwrap();
     files.insert(README.to_owned(), readme(&now));
     files

@@ -19,13 +19,20 @@ async fn a_panic_is_an_internal_error_and_the_process_goes_on() {
         let expected = Reply { kind: "error".into(), request_id: request_id.into(), body };
         assert_eq!(function.reply().await.unwrap(), expected);
     }
-    let lines = function.lines().await.unwrap();
+    let (lines, metrics) = function.lines_and_metrics().await.unwrap();
     let [first, second] = &lines[..] else { panic!("one line an invocation: {lines:?}") };
     assert_eq!((&first["level"], &first["error.name"]), (&json!("ERROR"), &json!("Internal")));
     assert!(first["panic.location"].as_str().unwrap().contains("panics.rs:"), "{first}");
     assert_eq!((&first["cold_start"], &second["cold_start"]), (&json!(true), &json!(false)));
-    assert_eq!((&second["function_request_id"], &second["run_id"]), (&json!("request-2"), &json!("run-7")));
-    assert!(!format!("{lines:?}").contains("hush"), "no payload is written down");
+    assert_eq!(
+        (&second["function_request_id"], &second["execution.name"]),
+        (&json!("request-2"), &json!("run-7"))
+    );
+    assert!(!format!("{lines:?}{metrics:?}").contains("hush"), "no payload is written down");
+    let counted = |name: &str| metrics.iter().filter(|line| line[name].is_number()).count();
+    assert_eq!((counted("TaskDuration"), counted("TaskErrors")), (2, 2), "{metrics:?}");
+    assert!(metrics.iter().all(|line| line["FunctionName"] == "guard-under-test"), "{metrics:?}");
+    assert_eq!(metrics[3]["execution.name"], "run-7");
 }
 
 #[tokio::test]

@@ -82,14 +82,23 @@ impl Invoked {
         }
     }
 
-    /// Ends the process and gives what it wrote to standard output, one JSON object a line.
-    pub async fn lines(mut self) -> io::Result<Vec<Value>> {
+    /// Ends the process and gives its log: what it wrote to standard output, one JSON object a line, without metrics.
+    pub async fn lines(self) -> io::Result<Vec<Value>> {
+        Ok(self.lines_and_metrics().await?.0)
+    }
+
+    /// The same, and the lines of metrics.
+    pub async fn lines_and_metrics(mut self) -> io::Result<(Vec<Value>, Vec<Value>)> {
         self.child.kill().await?;
         let mut text = String::new();
         if let Some(mut stdout) = self.child.stdout.take() {
             stdout.read_to_string(&mut text).await?;
         }
-        text.lines().map(|line| serde_json::from_str(line).map_err(io::Error::from)).collect()
+        let all: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).map_err(io::Error::from))
+            .collect::<Result<_, _>>()?;
+        Ok(all.into_iter().partition(|line| line.get("_aws").is_none()))
     }
 }
 

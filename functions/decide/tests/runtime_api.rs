@@ -31,5 +31,5 @@ async fn a_bad_payload_is_rejected_with_the_path_of_its_field() {
     let named: Vec<_> = lines.iter().map(|line| (&line["level"], &line["error.name"])).collect();
     let rejected = (&json!("ERROR"), &json!("Rejected"));
     assert_eq!(named, [rejected, rejected], "one line a failed invocation");
-    assert_eq!(lines[0]["run_id"], "run-1");
+    assert_eq!(lines[0]["execution.name"], "run-1");
 }

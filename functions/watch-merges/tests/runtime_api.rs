@@ -24,7 +24,7 @@ async fn with_nothing_to_watch_it_answers_and_calls_nobody_else() {
     let program = Path::new(env!("CARGO_BIN_EXE_watch-merges"));
     let mut function = invoke(program, &variables, payloads).await.unwrap();
     for request_id in ["request-1", "request-2"] {
-        let body = json!({"watched": 0, "answered": 0, "waiting_for_person": 0});
+        let body = json!({"watched": 0, "answered": 0, "waiting_for_merge": 0, "waiting_for_person": 0});
         let expected = Reply { kind: "response".into(), request_id: request_id.into(), body };
         assert_eq!(function.reply().await.unwrap(), expected);
     }
@@ -46,4 +46,53 @@ async fn a_config_that_cannot_work_is_the_answer() {
     assert_eq!((reply.kind.as_str(), &reply.body["errorType"]), ("error", &json!("Rejected")));
     let message = reply.body["errorMessage"].as_str().unwrap();
     assert!(message.contains("config.gitlab.uri") && message.contains("did you mean `url`?"), "{message}");
+}
+
+/// At the finest level, with a secret in every place that one passes: none is written, and what was called is.
+#[tokio::test]
+async fn the_finest_log_tells_every_call_and_no_secret() {
+    let proposed = json!({
+        "project": "platform/fleet", "iid": 7, "web_url": "https://gitlab.example.com/7", "target_branch": "main",
+        "changes": []
+    });
+    let row = json!({
+        "run_id": {"S": "run-1"}, "entry": {"S": "token#upgrade"}, "waits_for": {"S": "upgrade"},
+        "waits_until": {"S": "2099-01-01T00:00:00Z"}, "token": {"S": "hush-task-token"},
+        "project": {"S": "platform/fleet"}, "iid": {"N": "7"}
+    });
+    // One document that every system reads its own part of; GitLab finds nothing in it.
+    let everything = FixedAnswer::serve(json!({
+        "Items": [{"run_id": {"S": "run-1"}, "entry": {"S": "token#upgrade"}}], "Count": 1,
+        "Responses": {"guard-runs": [row]}, "UnprocessedKeys": {},
+        "Item": {"run_id": {"S": "run-1"}, "entry": {"S": "x"}, "value": {"S": proposed.to_string()}},
+        "Name": "guard/gitlab-token", "SecretString": "hush-gitlab-token"
+    }))
+    .await
+    .unwrap();
+    let config = Path::new(env!("CARGO_TARGET_TMPDIR")).join("watch-merges-trace.yaml");
+    std::fs::write(&config, format!("gitlab:\n  url: {}\n", everything.url())).unwrap();
+    let variables = [
+        ("GUARD_CONFIG_FILE", config.to_str().unwrap()),
+        ("AWS_ENDPOINT_URL", everything.url()),
+        ("AWS_ACCESS_KEY_ID", "123456789012"),
+        ("AWS_SECRET_ACCESS_KEY", "hush-own-key"),
+        ("AWS_SESSION_TOKEN", "hush-session"),
+        ("RUST_LOG", "trace"),
+    ];
+    let program = Path::new(env!("CARGO_BIN_EXE_watch-merges"));
+    let mut function = invoke(program, &variables, [json!({"hush": "hush-payload"})]).await.unwrap();
+    let reply = function.reply().await.unwrap();
+    assert_eq!(reply.kind, "error", "GitLab answered something else: {reply:?}");
+    let (lines, metrics) = function.lines_and_metrics().await.unwrap();
+    let text = format!("{lines:?} {metrics:?} {reply:?}");
+    assert!(!text.contains("hush"), "{text}");
+    let errors = lines.iter().filter(|line| line["level"] == "ERROR").count();
+    assert_eq!(errors, 1, "{text}");
+    let called: Vec<&str> = lines
+        .iter()
+        .filter(|line| line["status"] == 200 && line["duration_ms"].is_u64())
+        .map(|line| line["operation"].as_str().unwrap())
+        .collect();
+    let gitlab = "GET /api/v4/projects/platform%2Ffleet/merge_requests/7";
+    assert_eq!(called, ["Query", "BatchGetItem", "GetItem", "GetSecretValue", gitlab]);
 }

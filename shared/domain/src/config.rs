@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::BatchId;
 
 /// The whole document.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// AWS names.
@@ -29,7 +30,7 @@ pub struct Config {
 }
 
 /// `aws`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AwsConfig {
     /// Region of GUARD itself.
@@ -43,7 +44,7 @@ impl Default for AwsConfig {
 }
 
 /// `gitlab`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GitLabConfig {
     /// Base URL, for example `https://gitlab.example.com`.
@@ -61,7 +62,7 @@ impl Default for GitLabConfig {
 }
 
 /// `datadog`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatadogConfig {
     /// Site, for example `datadoghq.eu`.
@@ -75,7 +76,7 @@ impl Default for DatadogConfig {
 }
 
 /// `execution`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExecutionConfig {
     /// Clusters worked on at the same time, 1 to 40 (the limit of an inline Map).
@@ -89,7 +90,7 @@ impl Default for ExecutionConfig {
 }
 
 /// `validation`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ValidationConfig {
     /// Soak after the restarts, minutes.
@@ -107,7 +108,7 @@ impl Default for ValidationConfig {
 }
 
 /// `validation.thresholds`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Thresholds {
     /// Rise of p95 latency over the baseline that is not tolerable, percent.
@@ -132,7 +133,7 @@ impl Default for Thresholds {
 }
 
 /// Which clusters of a batch go back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RollbackScope {
     /// Those that failed.
@@ -142,7 +143,7 @@ pub enum RollbackScope {
 }
 
 /// `rollback`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RollbackConfig {
     /// A person merges the rollback request. GUARD never merges by itself yet.
@@ -156,7 +157,7 @@ impl Default for RollbackConfig {
 }
 
 /// `policy`: rules of this fleet.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicyConfig {
     /// Alpha, beta and release-candidate targets are allowed.
@@ -205,7 +206,7 @@ impl Default for PolicyConfig {
 }
 
 /// A time in which no run starts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FreezeWindow {
     /// First moment.
@@ -217,7 +218,7 @@ pub struct FreezeWindow {
 }
 
 /// A Kubernetes line allowed on the fleet's own responsibility.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KubernetesOverride {
     /// Istio line, `1.30`.

@@ -9,6 +9,7 @@ mod classify;
 pub mod cluster_access;
 mod error;
 mod reqwest_transport;
+mod traced;
 mod transport;
 
 pub use answer::{clip, refusal, retry_after};
@@ -16,4 +17,5 @@ pub use call::{Call, System};
 pub use classify::classify;
 pub use error::{FailureKind, TransportError};
 pub use reqwest_transport::{MAX_ANSWER_BYTES, ReqwestTransport};
+pub use traced::Traced;
 pub use transport::Transport;

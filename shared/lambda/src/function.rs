@@ -6,36 +6,39 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use futures::FutureExt as _;
-use guard_domain::RunId;
-use guard_tasks::{JsonTask, TaskError};
+use guard_tasks::{JsonTask as _, Task, TaskError};
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tracing::Instrument as _;
 
 use crate::InitError;
+use crate::about::About;
+use crate::metrics::{Asked, Metrics, measure};
 
 /// A task behind the Runtime API.
 pub(crate) struct Function<T> {
     task: Result<T, InitError>,
     name: String,
+    metrics: Metrics,
     was_invoked: AtomicBool,
 }
 
-impl<T: JsonTask> Function<T> {
+impl<T: Task> Function<T> {
     /// A function that could not start answers every invocation with the reason, as `Rejected`: an early exit would
     /// reach the state machine as `Runtime.ExitError`, which says nothing.
-    pub(crate) fn new(task: Result<T, InitError>, name: String) -> Self {
-        Self { task, name, was_invoked: AtomicBool::new(false) }
+    pub(crate) fn new(task: Result<T, InitError>, name: String, metrics: Metrics) -> Self {
+        Self { task, name, metrics, was_invoked: AtomicBool::new(false) }
     }
 
     pub(crate) async fn answer(&self, event: LambdaEvent<Value>) -> Result<Value, Failure> {
         let (payload, context) = event.into_parts();
-        let span = self.span(&context, &payload);
-        self.outcome(payload).instrument(span).await
+        let about = About::of(&payload);
+        let span = self.span(&context, &about);
+        self.measured(payload, &context, about).instrument(span).await
     }
 
     /// An error span, so that no level hides it from the lines inside.
-    fn span(&self, context: &Context, payload: &Value) -> tracing::Span {
+    fn span(&self, context: &Context, about: &About) -> tracing::Span {
         tracing::error_span!(
             "invocation",
             service = "guard",
@@ -43,12 +46,32 @@ impl<T: JsonTask> Function<T> {
             function_request_id = context.request_id,
             cold_start = !self.was_invoked.swap(true, Ordering::Relaxed),
             xray_trace_id = context.xray_trace_id,
-            run_id = run_id(payload),
+            execution.name = about.run,
+            batch.id = about.batch,
+            cluster.id = about.cluster,
+            istio.to = about.target,
         )
     }
 
+    async fn measured(&self, payload: Value, context: &Context, about: About) -> Result<Value, Failure> {
+        let (asked, started) = (Asked::of(&payload), Instant::now());
+        let outcome = self.outcome(payload).await;
+        let took = started.elapsed();
+        if outcome.is_ok() {
+            let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(duration_ms, "{} answered", T::NAME);
+        }
+        let mut beside = Map::new();
+        beside.insert("function_request_id".to_owned(), Value::from(context.request_id.as_str()));
+        if let Some(run) = about.run {
+            beside.insert("execution.name".to_owned(), Value::from(run));
+        }
+        let counted = outcome.as_ref().map_err(|Failure(error)| error.name);
+        self.metrics.write(&measure(T::NAME, &asked, counted, took), &beside);
+        outcome
+    }
+
     async fn outcome(&self, payload: Value) -> Result<Value, Failure> {
-        let started = Instant::now();
         let task = self.task.as_ref().map_err(|error| {
             let error = TaskError::rejected(error.to_string()).context("the function cannot start");
             tell(&error);
@@ -56,18 +79,14 @@ impl<T: JsonTask> Function<T> {
         })?;
         // A panic is caught here and not left to the runtime, which would name it after a Rust type.
         match AssertUnwindSafe(task.invoke(payload)).catch_unwind().await {
-            Ok(Ok(answer)) => {
-                let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-                tracing::info!(duration_ms, "{} answered", task.name());
-                Ok(answer)
-            }
+            Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 tell(&error);
                 Err(Failure(error))
             }
             // The panic hook has written the line already, with the place.
             Err(panic) => Err(Failure(
-                TaskError::internal(format!("panicked: {}", message(panic.as_ref()))).context(task.name()),
+                TaskError::internal(format!("panicked: {}", message(panic.as_ref()))).context(T::NAME),
             )),
         }
     }
@@ -76,12 +95,6 @@ impl<T: JsonTask> Function<T> {
 /// The one line of a failed invocation.
 fn tell(error: &TaskError) {
     tracing::error!(error.name = error.name.as_str(), "{}", error.chain());
-}
-
-/// The run, when the payload names one. Only a name of the right shape: nothing else of a payload is written down.
-fn run_id(payload: &Value) -> Option<String> {
-    let named = payload.pointer("/run/run_id").or_else(|| payload.get("execution_name"))?.as_str()?;
-    RunId::parse(named).ok().map(|id| id.as_str().to_owned())
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {
@@ -102,10 +115,11 @@ impl From<Failure> for Diagnostic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use guard_tasks::{ErrorName, Task};
+    use guard_tasks::ErrorName;
     use schemars::JsonSchema;
     use serde::Deserialize;
     use serde_json::json;
+    use std::sync::{Arc, Mutex};
 
     /// Does what its payload says.
     struct Puppet;
@@ -131,7 +145,7 @@ mod tests {
     }
 
     async fn invoke(task: Result<Puppet, InitError>, payload: Value) -> Result<Value, Diagnostic> {
-        let function = Function::new(task, "guard-puppet".into());
+        let function = Function::new(task, "guard-puppet".into(), Metrics::to("guard-puppet", |_| {}));
         function.answer(LambdaEvent::new(payload, Context::default())).await.map_err(Diagnostic::from)
     }
 
@@ -162,14 +176,21 @@ mod tests {
         );
     }
 
-    #[test]
-    fn only_a_well_formed_run_is_named() {
-        assert_eq!(run_id(&json!({"run": {"run_id": "run-1"}})).as_deref(), Some("run-1"));
-        assert_eq!(run_id(&json!({"execution_name": "run-2"})).as_deref(), Some("run-2"));
-        for other in
-            [json!({}), json!([]), json!({"run": {"run_id": {"a": 1}}}), json!({"run": {"run_id": "a b\n"}})]
-        {
-            assert_eq!(run_id(&other), None, "{other}");
+    #[tokio::test]
+    async fn every_invocation_is_measured() {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&written);
+        let metrics = Metrics::to("guard-puppet", move |line| kept.lock().unwrap().push(line.clone()));
+        let function = Function::new(Ok(Puppet), "guard-puppet".into(), metrics);
+        for (act, lines) in [("work", 1), ("throttle", 2), ("panic", 2)] {
+            let payload = json!({"act": act});
+            _ = function.answer(LambdaEvent::new(payload, Context::default())).await;
+            let told: Vec<Value> = written.lock().unwrap().drain(..).collect();
+            assert_eq!(told.len(), lines, "{act}: {told:?}");
+            assert!(
+                told[0]["FunctionName"] == "guard-puppet" && told[0]["TaskDuration"].is_u64(),
+                "{told:?}"
+            );
         }
     }
 }

@@ -4,11 +4,13 @@
 //! Never here: what a task does, and the clients of GitLab, Datadog and Kubernetes. A function brings those itself, so
 //! that it links only what it needs. Start reading at [`run`], then [`Outside`].
 
+mod about;
 mod clock;
 mod config_file;
 mod function;
 mod init_error;
 mod log_line;
+mod metrics;
 mod outside;
 mod run;
 mod settings;
@@ -19,5 +21,5 @@ pub use clock::SystemClock;
 pub use init_error::InitError;
 pub use outside::Outside;
 pub use run::{Fatal, run};
-pub use settings::{EndpointOverrides, Settings};
+pub use settings::{EndpointOverrides, Settings, VARIABLES, Variable};
 pub use with_secret::WithSecret;

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use guard_aws::{Aws, DynamoDb, Endpoints, OwnKeys, Secrets, StepFunctions};
 use guard_domain::Config;
 use guard_http::cluster_access::ClusterAccess;
-use guard_http::{ReqwestTransport, Transport};
+use guard_http::{ReqwestTransport, Traced, Transport};
 use guard_tasks::ledger::Ledger;
 use guard_tasks::{Clock, ConfigReader, TaskError, task};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -42,7 +42,7 @@ impl Outside {
     pub async fn open(settings: Settings) -> Result<Self, InitError> {
         let config_reader: Arc<dyn ConfigReader> = Arc::new(ConfigFile::new(settings.config_file.clone()));
         let config = config_reader.config().await.map_err(|error| InitError::new(error.chain()))?;
-        let transport: Arc<dyn Transport> = Arc::new(ReqwestTransport::new());
+        let transport: Arc<dyn Transport> = Arc::new(Traced(ReqwestTransport::new()));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stores = Arc::new(DynamoDb::new(
             Arc::clone(&transport),

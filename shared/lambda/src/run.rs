@@ -9,6 +9,7 @@ use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use serde_json::Value;
 
 use crate::function::Function;
+use crate::metrics::Metrics;
 use crate::{InitError, Settings, telemetry};
 
 /// Why a function ended. Its `Debug` is what `main` prints, so it reads as text.
@@ -60,7 +61,8 @@ where
         Ok(settings) => compose(settings).await,
         Err(error) => Err(error),
     };
-    let function = Arc::new(Function::new(task, function_name));
+    let metrics = Metrics::on_stdout(&function_name);
+    let function = Arc::new(Function::new(task, function_name, metrics));
     let handler = service_fn(move |event: LambdaEvent<Value>| {
         let function = Arc::clone(&function);
         async move { function.answer(event).await }

@@ -1,5 +1,7 @@
 //! Settings: the environment, read once.
 
+mod table;
+
 use std::path::PathBuf;
 
 use guard_aws::{OwnKeys, TableNames};
@@ -7,6 +9,8 @@ use secrecy::SecretString;
 
 use crate::InitError;
 use crate::telemetry::LogLevel;
+
+pub use table::{VARIABLES, Variable};
 
 /// What Lambda sets itself. Without one of these there is no invocation to answer, and the runtime would panic.
 const OF_LAMBDA: [&str; 4] = [

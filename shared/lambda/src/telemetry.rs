@@ -125,6 +125,56 @@ mod tests {
         assert!(line["location"].as_str().unwrap().contains("telemetry.rs:"));
     }
 
+    /// Every place of a call that can hold a secret, at the finest level.
+    #[test]
+    fn a_call_is_told_without_its_secrets() {
+        let call = |system, uri: &str| {
+            let request = http_request(uri);
+            guard_http::Call::new(system, request, std::time::Duration::from_secs(1))
+        };
+        let lines = written("trace", || {
+            let transport = guard_http::Traced(|call: guard_http::Call| {
+                tracing::trace!(target: "guard_http::test", "{call:?}");
+                let mut answer = http::Response::new(bytes::Bytes::from_static(b"hush-answer"));
+                answer.headers_mut().insert("set-cookie", "hush-cookie".parse().unwrap());
+                let is_chat = call.system == guard_http::System::Slack;
+                *answer.status_mut() = http::StatusCode::from_u16(if is_chat { 503 } else { 200 }).unwrap();
+                Ok(answer)
+            });
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                use guard_http::Transport as _;
+                let span = tracing::error_span!("invocation", execution.name = "run-1");
+                let calls = async {
+                    let sts =
+                        call(guard_http::System::Sts, "https://sts.example/?X-Amz-Signature=hush-query");
+                    transport.send(sts).await.unwrap();
+                    let chat = call(guard_http::System::Slack, "https://hooks.example/services/hush-path");
+                    transport.send(chat.named("post message")).await.unwrap();
+                };
+                tracing::Instrument::instrument(calls, span).await;
+            });
+        });
+        let text = format!("{lines:?}");
+        assert!(!text.contains("hush"), "{text}");
+        let told: Vec<&Value> = lines.iter().filter(|line| line["status"].is_u64()).collect();
+        let [sts, chat] = &told[..] else { panic!("{text}") };
+        assert_eq!(
+            (&sts["system"], &sts["operation"], &sts["level"]),
+            (&"STS".into(), &"POST /".into(), &"DEBUG".into())
+        );
+        assert_eq!((&chat["operation"], &chat["level"]), (&"post message".into(), &"INFO".into()));
+        assert!(chat["duration_ms"].is_u64() && chat["execution.name"] == "run-1", "{chat}");
+    }
+
+    fn http_request(uri: &str) -> http::Request<bytes::Bytes> {
+        http::Request::post(uri)
+            .header("authorization", "Bearer hush-token")
+            .header("private-token", "hush-token")
+            .body(bytes::Bytes::from_static(b"{\"routing_key\": \"hush-body\"}"))
+            .unwrap()
+    }
+
     #[test]
     fn a_span_is_kept_for_errors_when_only_errors_are_wanted() {
         let lines = written("error", || {

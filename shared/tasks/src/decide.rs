@@ -111,6 +111,8 @@ pub struct Output {
     pub clusters: Vec<Ticket>,
     /// Name of the rollback's execution, when it comes next; otherwise empty.
     pub rollback_name: String,
+    /// Minutes until the soak is over, while it goes on.
+    pub soak_minutes_left: Option<u64>,
 }
 
 impl Task for Decide {
@@ -179,7 +181,7 @@ fn pre_check(run: &RunRef, plan: &Plan, results: &[GateResult]) -> Output {
         (Decision::Proceed, format!("pre-check passed for all {} clusters", ids.len()))
     };
     let clusters = tickets(&plan.run_id, ids.into_iter(), Direction::Upgrade, 1);
-    Output { decision, summary, clusters, rollback_name: String::new() }
+    Output { decision, summary, clusters, rollback_name: String::new(), soak_minutes_left: None }
 }
 
 impl Decide {
@@ -250,7 +252,13 @@ impl Decide {
         let summary = format!("{} clusters are back at the old version", rollback.clusters.len());
         let clusters =
             tickets(&plan.run_id, rollback.clusters.into_iter(), Direction::Rollback, rollback.attempt);
-        Ok(Output { decision: Decision::Verify, summary, clusters, rollback_name: String::new() })
+        Ok(Output {
+            decision: Decision::Verify,
+            summary,
+            clusters,
+            rollback_name: String::new(),
+            soak_minutes_left: None,
+        })
     }
 
     async fn verify_back(
@@ -279,6 +287,7 @@ impl Decide {
             summary,
             clusters: Vec::new(),
             rollback_name: String::new(),
+            soak_minutes_left: None,
         })
     }
 }
@@ -286,7 +295,13 @@ impl Decide {
 fn rollback_failed(stuck: &[ClusterId]) -> Output {
     let names: Vec<&str> = stuck.iter().map(ClusterId::as_str).collect();
     let summary = format!("not back at the old version: {}; a person must come", names.join(", "));
-    Output { decision: Decision::RollbackFailed, summary, clusters: Vec::new(), rollback_name: String::new() }
+    Output {
+        decision: Decision::RollbackFailed,
+        summary,
+        clusters: Vec::new(),
+        rollback_name: String::new(),
+        soak_minutes_left: None,
+    }
 }
 
 /// Writes the progress, moves the statuses of newly failed clusters, and says what comes next. Shared with the soak's
@@ -341,7 +356,7 @@ pub(crate) async fn next_step(
         }
     };
     let clusters = tickets(&plan.run_id, progress.in_phase(phase).into_iter(), Direction::Upgrade, 1);
-    Ok(Output { decision, summary, clusters, rollback_name })
+    Ok(Output { decision, summary, clusters, rollback_name, soak_minutes_left: None })
 }
 
 fn none_or(names: &str) -> &str {

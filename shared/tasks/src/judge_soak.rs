@@ -123,8 +123,9 @@ impl Task for JudgeSoak {
                 return Ok(output);
             }
         };
-        let left = soak.until.duration_since(now).as_mins().max(0);
+        let left = u64::try_from(soak.until.duration_since(now).as_mins()).unwrap_or(0);
         output.summary = format!("{}; {left} minutes left", output.summary);
+        output.soak_minutes_left = Some(left);
         Ok(output)
     }
 }

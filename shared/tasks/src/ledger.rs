@@ -266,7 +266,7 @@ impl Ledger {
         self.records.put(&run.lease(), name, old.as_ref(), &value).await.context(format!("write {name}"))
     }
 
-    /// Adds a line to the audit log.
+    /// Adds a line to the audit log, and to the process's own: each decision is told there with its reason.
     pub async fn audit(
         &self,
         run: &RunRef,
@@ -277,6 +277,7 @@ impl Ledger {
             return Ok(());
         }
         let line = AuditEntry { at: self.clock.now(), who: who.to_owned(), what: what.into() };
+        tracing::info!("{}", line.what);
         self.records.audit(&run.lease(), &line).await.context("write audit log")
     }
 

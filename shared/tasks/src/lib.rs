@@ -39,6 +39,7 @@ pub mod settle;
 mod contract;
 mod draft;
 mod error;
+mod log;
 mod merge;
 mod notices;
 mod ports;

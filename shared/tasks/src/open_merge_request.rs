@@ -138,6 +138,12 @@ impl Task for OpenMergeRequest {
             changes: edits.changes,
         };
         self.ledger.write(&run, &entry_name, &entry).await?;
+        tracing::info!(
+            merge_request.iid = entry.iid,
+            "{} merge request {} is open",
+            direction.as_str(),
+            entry.iid
+        );
         self.mark(&run, &clusters, direction, &opened.web_url).await?;
         self.ledger
             .audit(

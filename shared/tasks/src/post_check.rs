@@ -59,6 +59,7 @@ impl Task for PostCheck {
         let facts = self.health.health(&planned.record).await.context(format!("read {cluster_id}"))?;
         let findings = post_check::findings(cluster_id.as_str(), &facts, planned.to(direction));
         let verdict = Verdict::of(&findings);
+        crate::log::findings(&findings);
         self.ledger
             .audit(
                 &run,

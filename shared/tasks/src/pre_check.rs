@@ -121,6 +121,7 @@ impl Task for PreCheck {
         }
 
         let verdict = Verdict::of(&findings);
+        crate::log::findings(&findings);
         let words = format!("{cluster_id}: pre-check {verdict}, {} findings", findings.len());
         let entry = PreCheckEntry { verdict, findings, baseline_from: from, baseline_to: to, baseline };
         self.ledger.write(&run, &format!("pre-check#{cluster_id}"), &entry).await?;

@@ -52,6 +52,8 @@ pub struct Output {
     pub watched: usize,
     /// Tokens answered.
     pub answered: usize,
+    /// Merge requests that wait for a person.
+    pub waiting_for_merge: usize,
     /// Questions that wait for a person's answer.
     pub waiting_for_person: usize,
 }
@@ -82,8 +84,10 @@ impl Task for WatchMerges {
         if let Some(error) = first_error {
             return Err(error);
         }
-        let asks = open.iter().filter(|waiting| waiting.waits_for == WaitsFor::Decision);
-        Ok(Output { watched: open.len(), answered, waiting_for_person: asks.count() })
+        let waiting_for_person =
+            open.iter().filter(|waiting| waiting.waits_for == WaitsFor::Decision).count();
+        let waiting_for_merge = open.len() - waiting_for_person;
+        Ok(Output { watched: open.len(), answered, waiting_for_merge, waiting_for_person })
     }
 }
 
