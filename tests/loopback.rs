@@ -9,15 +9,17 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use guard_aws::{Aws, Endpoints};
 use guard_datadog::Datadog;
-use guard_domain::{ClusterRecord, Proposal, WorkloadKind, manifest};
+use guard_domain::notification::Notification;
+use guard_domain::{ClusterRecord, Plan, Proposal, WorkloadKind, manifest};
 use guard_gitlab::GitLab;
 use guard_http::cluster_access::{Access, ClusterAccess};
 use guard_http::{ReqwestTransport, Transport};
 use guard_kubernetes::Clusters;
+use guard_notify::{PagerDuty, Slack};
 use guard_simulation::Fleet;
 use guard_tasks::{
     Clock, ClusterHealthReader, CommitReader, ErrorName, FileReader, MergeRequestWriter, MonitorReader,
-    ProxyRestarter, TaskError, TrafficReader, WorkloadReader,
+    Notifier, ProxyRestarter, TaskError, TrafficReader, WorkloadReader,
 };
 use guard_world::{Pace, Served, World};
 use jiff::{SignedDuration, Timestamp};
@@ -184,4 +186,35 @@ async fn datadog_is_asked_for_all_clusters_at_once() {
     let monitors = datadog.monitors(&outside.fleet.rows[0]).await.unwrap();
     assert_eq!(monitors.iter().map(|m| m.state.as_str()).collect::<Vec<_>>(), ["Alert"]);
     assert!(datadog.monitors(&outside.fleet.rows[1]).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_are_told_over_sockets() {
+    let outside = outside().await;
+    let spec = &outside.fleet.world;
+    let webhook = outside.served.slack_webhook_url.clone();
+    let slack = Slack::new(Arc::clone(&outside.transport), webhook.clone().into());
+    let url = outside.served.pagerduty_url.as_str();
+    let key = spec.pagerduty_routing_key.clone();
+    let pager = PagerDuty::new(Arc::clone(&outside.transport), Some(url), key.into());
+    let plan = serde_json::json!({
+        "run_id": "run-1", "execution_arn": "", "direction": "upgrade", "batch_id": "test",
+        "started_at": "2026-11-28T08:00:00Z", "reason": null, "clusters": [], "target_branch": "main", "config": {}
+    });
+    let plan: Plan = serde_json::from_value(plan).unwrap();
+    let told = Notification::halted(&plan, "Datadog is silent", true);
+    for channel in [&slack as &dyn Notifier, &pager] {
+        channel.notify(&told).await.unwrap();
+        channel.resolve(&told.incident()).await.unwrap();
+    }
+    assert_eq!(outside.world.messages().len(), 1);
+    let actions: Vec<String> = outside.world.events().into_iter().map(|event| event.action).collect();
+    assert_eq!(actions, ["trigger", "resolve"]);
+
+    let stranger = Slack::new(Arc::clone(&outside.transport), (webhook + "x").into());
+    let error = stranger.notify(&told).await.unwrap_err();
+    assert_eq!(error.chain(), "notify by webhook: Slack post message: status 404: no_service");
+    let stranger = PagerDuty::new(Arc::clone(&outside.transport), Some(url), "other-key".to_owned().into());
+    let error = stranger.notify(&told).await.unwrap_err();
+    assert!(error.chain().ends_with("status 400: 'routing_key' is invalid or missing"), "{error}");
 }
