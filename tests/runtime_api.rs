@@ -42,6 +42,6 @@ async fn settings_that_are_missing_are_the_answer() {
     let reply = function.reply().await.unwrap();
     assert_eq!(reply.body["errorType"], "Rejected");
     let message = reply.body["errorMessage"].as_str().unwrap();
-    assert!(message.contains("GUARD_CONFIG_FILE is not set"), "{message}");
+    assert!(message.contains("neither GUARD_CONFIG_PARAMETER nor GUARD_CONFIG_FILE is set"), "{message}");
     assert_eq!(function.lines().await.unwrap().len(), 1, "one line an invocation");
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -22,10 +22,22 @@ pub struct FixedAnswer {
 impl FixedAnswer {
     /// Answers every request with this document and status 200.
     pub async fn serve(answer: Value) -> io::Result<Self> {
+        Self::always(StatusCode::OK, answer).await
+    }
+
+    /// Refuses every request with this status and document.
+    pub async fn refuse(status: u16, answer: Value) -> io::Result<Self> {
+        let status = StatusCode::from_u16(status).map_err(io::Error::other)?;
+        Self::always(status, answer).await
+    }
+
+    async fn always(status: StatusCode, answer: Value) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
         let asked = Arc::new(Mutex::new(Vec::new()));
-        tokio::spawn(accept(listener, Bytes::from(answer.to_string()), Arc::clone(&asked)));
+        let mut response = Response::new(Full::from(answer.to_string()));
+        *response.status_mut() = status;
+        tokio::spawn(accept(listener, response, Arc::clone(&asked)));
         Ok(Self { url, asked })
     }
 
@@ -40,14 +52,14 @@ impl FixedAnswer {
     }
 }
 
-async fn accept(listener: TcpListener, answer: Bytes, asked: Arc<Mutex<Vec<String>>>) {
+async fn accept(listener: TcpListener, answer: Response<Full<Bytes>>, asked: Arc<Mutex<Vec<String>>>) {
     while let Ok((stream, _)) = listener.accept().await {
         let (answer, asked) = (answer.clone(), Arc::clone(&asked));
         let service = service_fn(move |request: Request<Incoming>| {
             let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
             let target = target.unwrap_or_default().to_owned();
             asked.lock().unwrap_or_else(PoisonError::into_inner).push(target);
-            let answer = Response::new(Full::<Bytes>::from(answer.clone()));
+            let answer = answer.clone();
             async move { Ok::<_, Infallible>(answer) }
         });
         tokio::spawn(async move {

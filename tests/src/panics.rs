@@ -1,6 +1,6 @@
 //! A function that panics: how that reaches a state machine is seen by starting a process.
 
-use guard_lambda::{InitError, Settings};
+use guard_lambda::Settings;
 use guard_tasks::{Task, TaskError};
 use serde_json::{Map, Value};
 
@@ -19,5 +19,5 @@ impl Task for Panics {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), guard_lambda::Fatal> {
-    guard_lambda::run(|_: Settings| std::future::ready(Ok::<_, InitError>(Panics))).await
+    guard_lambda::run(|_: Settings| Panics).await
 }

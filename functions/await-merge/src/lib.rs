@@ -1,15 +1,15 @@
 //! The Lambda function `await-merge`: the task of that name, wired to GitLab, Step Functions and people.
 
 use guard_gitlab::GitLab;
-use guard_lambda::{InitError, Outside, Settings};
+use guard_lambda::{Outside, Settings};
 use guard_notify::{PagerDuty, Slack};
 use guard_tasks::await_merge::AwaitMerge;
 
-/// Wires the task. Nobody is called yet.
-pub async fn compose(settings: Settings) -> Result<AwaitMerge, InitError> {
-    let outside = Outside::open(settings).await?;
-    let gitlab = outside.with_gitlab_token(GitLab::new)?;
-    Ok(AwaitMerge {
+/// Wires the task. Nothing is read and nobody is called yet.
+pub fn compose(settings: Settings) -> AwaitMerge {
+    let outside = Outside::new(settings);
+    let gitlab = outside.with_gitlab_token(GitLab::new);
+    AwaitMerge {
         merge_requests: gitlab.clone(),
         commits: gitlab.clone(),
         files: gitlab,
@@ -17,5 +17,5 @@ pub async fn compose(settings: Settings) -> Result<AwaitMerge, InitError> {
         answers: outside.step_functions(),
         notifier: outside.notifier(Slack::new, PagerDuty::new),
         ledger: outside.ledger(),
-    })
+    }
 }

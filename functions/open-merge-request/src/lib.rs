@@ -1,19 +1,19 @@
 //! The Lambda function `open-merge-request`: the task of that name, wired to GitLab.
 
 use guard_gitlab::GitLab;
-use guard_lambda::{InitError, Outside, Settings};
+use guard_lambda::{Outside, Settings};
 use guard_tasks::open_merge_request::OpenMergeRequest;
 
-/// Wires the task. Nobody is called yet.
-pub async fn compose(settings: Settings) -> Result<OpenMergeRequest, InitError> {
-    let outside = Outside::open(settings).await?;
-    let gitlab = outside.with_gitlab_token(GitLab::new)?;
-    Ok(OpenMergeRequest {
+/// Wires the task. Nothing is read and nobody is called yet.
+pub fn compose(settings: Settings) -> OpenMergeRequest {
+    let outside = Outside::new(settings);
+    let gitlab = outside.with_gitlab_token(GitLab::new);
+    OpenMergeRequest {
         commits: gitlab.clone(),
         files: gitlab.clone(),
         merge_requests: gitlab,
         batches: outside.stores(),
         locks: outside.stores(),
         ledger: outside.ledger(),
-    })
+    }
 }

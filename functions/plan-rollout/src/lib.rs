@@ -1,10 +1,10 @@
 //! The Lambda function `plan-rollout`: the task of that name, wired to the stores.
 
-use guard_lambda::{InitError, Outside, Settings};
+use guard_lambda::{Outside, Settings};
 use guard_tasks::plan_rollout::PlanRollout;
 
-/// Wires the task. Nobody is called yet.
-pub async fn compose(settings: Settings) -> Result<PlanRollout, InitError> {
-    let outside = Outside::open(settings).await?;
-    Ok(PlanRollout { ledger: outside.ledger() })
+/// Wires the task. Nothing is read and nobody is called yet.
+pub fn compose(settings: Settings) -> PlanRollout {
+    let outside = Outside::new(settings);
+    PlanRollout { ledger: outside.ledger() }
 }

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use guard_datadog::Datadog;
 use guard_gitlab::GitLab;
 use guard_kubernetes::Clusters;
-use guard_lambda::{InitError, Outside, Settings};
+use guard_lambda::{Outside, Settings};
 use guard_tasks::pre_check::PreCheck;
 
-/// Wires the task. Nobody is called yet.
-pub async fn compose(settings: Settings) -> Result<PreCheck, InitError> {
-    let outside = Outside::open(settings).await?;
-    let gitlab = outside.with_gitlab_token(GitLab::new)?;
+/// Wires the task. Nothing is read and nobody is called yet.
+pub fn compose(settings: Settings) -> PreCheck {
+    let outside = Outside::new(settings);
+    let gitlab = outside.with_gitlab_token(GitLab::new);
     let datadog = outside.with_datadog_keys(Datadog::new);
-    Ok(PreCheck {
+    PreCheck {
         health: Arc::new(Clusters::new(outside.transport(), outside.cluster_access())),
         traffic: datadog.clone(),
         monitors: datadog,
         commits: gitlab.clone(),
         files: gitlab,
         ledger: outside.ledger(),
-    })
+    }
 }

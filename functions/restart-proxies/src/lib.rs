@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use guard_kubernetes::Clusters;
-use guard_lambda::{InitError, Outside, Settings};
+use guard_lambda::{Outside, Settings};
 use guard_tasks::restart_proxies::RestartProxies;
 
-/// Wires the task. Nobody is called yet.
-pub async fn compose(settings: Settings) -> Result<RestartProxies, InitError> {
-    let outside = Outside::open(settings).await?;
+/// Wires the task. Nothing is read and nobody is called yet.
+pub fn compose(settings: Settings) -> RestartProxies {
+    let outside = Outside::new(settings);
     let clusters = Arc::new(Clusters::new(outside.transport(), outside.cluster_access()));
-    Ok(RestartProxies {
+    RestartProxies {
         workloads: clusters.clone(),
         restarts: clusters,
         locks: outside.stores(),
         ledger: outside.ledger(),
-    })
+    }
 }

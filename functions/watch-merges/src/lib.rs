@@ -1,15 +1,15 @@
 //! The Lambda function `watch-merges`: the task of that name, wired to GitLab, Step Functions and people.
 
 use guard_gitlab::GitLab;
-use guard_lambda::{InitError, Outside, Settings};
+use guard_lambda::{Outside, Settings};
 use guard_notify::{PagerDuty, Slack};
 use guard_tasks::watch_merges::WatchMerges;
 
-/// Wires the task. Nobody is called yet.
-pub async fn compose(settings: Settings) -> Result<WatchMerges, InitError> {
-    let outside = Outside::open(settings).await?;
-    let gitlab = outside.with_gitlab_token(GitLab::new)?;
-    Ok(WatchMerges {
+/// Wires the task. Nothing is read and nobody is called yet.
+pub fn compose(settings: Settings) -> WatchMerges {
+    let outside = Outside::new(settings);
+    let gitlab = outside.with_gitlab_token(GitLab::new);
+    WatchMerges {
         merge_requests: gitlab.clone(),
         commits: gitlab.clone(),
         files: gitlab,
@@ -18,5 +18,5 @@ pub async fn compose(settings: Settings) -> Result<WatchMerges, InitError> {
         records: outside.stores(),
         notifier: outside.notifier(Slack::new, PagerDuty::new),
         clock: outside.clock(),
-    })
+    }
 }

@@ -8,12 +8,10 @@ use serde_json::json;
 
 #[tokio::test]
 async fn with_nothing_to_watch_it_answers_and_calls_nobody_else() {
-    let config = Path::new(env!("CARGO_TARGET_TMPDIR")).join("watch-merges.yaml");
-    // Nobody listens on port 9: a call to GitLab or Secrets Manager would be an error here.
-    std::fs::write(&config, "gitlab:\n  url: http://127.0.0.1:9\n").unwrap();
+    // Nobody listens on port 9: a call to Parameter Store, Secrets Manager or GitLab would be an error here.
     let no_tokens = FixedAnswer::serve(json!({"Items": [], "Count": 0})).await.unwrap();
     let variables = [
-        ("GUARD_CONFIG_FILE", config.to_str().unwrap()),
+        ("GUARD_CONFIG_PARAMETER", "/guard/config"),
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
         ("AWS_ENDPOINT_URL_DYNAMODB", no_tokens.url()),
         ("AWS_ACCESS_KEY_ID", "123456789012"),
@@ -33,19 +31,6 @@ async fn with_nothing_to_watch_it_answers_and_calls_nobody_else() {
     let messages: Vec<_> = lines.iter().map(|line| (&line["level"], &line["message"])).collect();
     let answered = (&json!("INFO"), &json!("watch-merges answered"));
     assert_eq!(messages, [answered, answered]);
-}
-
-#[tokio::test]
-async fn a_config_that_cannot_work_is_the_answer() {
-    let config = Path::new(env!("CARGO_TARGET_TMPDIR")).join("watch-merges-wrong.yaml");
-    std::fs::write(&config, "gitlab:\n  uri: http://127.0.0.1:9\n").unwrap();
-    let variables = [("GUARD_CONFIG_FILE", config.to_str().unwrap())];
-    let program = Path::new(env!("CARGO_BIN_EXE_watch-merges"));
-    let mut function = invoke(program, &variables, [json!({})]).await.unwrap();
-    let reply = function.reply().await.unwrap();
-    assert_eq!((reply.kind.as_str(), &reply.body["errorType"]), ("error", &json!("Rejected")));
-    let message = reply.body["errorMessage"].as_str().unwrap();
-    assert!(message.contains("config.gitlab.uri") && message.contains("did you mean `url`?"), "{message}");
 }
 
 /// At the finest level, with a secret in every place that one passes: none is written, and what was called is.

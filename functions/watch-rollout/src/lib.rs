@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use guard_gitlab::GitLab;
 use guard_kubernetes::Clusters;
-use guard_lambda::{InitError, Outside, Settings};
+use guard_lambda::{Outside, Settings};
 use guard_tasks::watch_rollout::WatchRollout;
 
-/// Wires the task. Nobody is called yet.
-pub async fn compose(settings: Settings) -> Result<WatchRollout, InitError> {
-    let outside = Outside::open(settings).await?;
-    let gitlab = outside.with_gitlab_token(GitLab::new)?;
-    Ok(WatchRollout {
+/// Wires the task. Nothing is read and nobody is called yet.
+pub fn compose(settings: Settings) -> WatchRollout {
+    let outside = Outside::new(settings);
+    let gitlab = outside.with_gitlab_token(GitLab::new);
+    WatchRollout {
         rollouts: Arc::new(Clusters::new(outside.transport(), outside.cluster_access())),
         commits: gitlab,
         ledger: outside.ledger(),
-    })
+    }
 }

@@ -22,6 +22,8 @@ pub enum System {
     Kubernetes,
     /// AWS Secrets Manager.
     SecretsManager,
+    /// AWS Systems Manager, for its Parameter Store.
+    Ssm,
     /// AWS Step Functions.
     StepFunctions,
     /// Amazon DynamoDB.
@@ -42,6 +44,7 @@ impl System {
             Self::Eks => "EKS",
             Self::Kubernetes => "Kubernetes",
             Self::SecretsManager => "Secrets Manager",
+            Self::Ssm => "SSM",
             Self::StepFunctions => "Step Functions",
             Self::DynamoDb => "DynamoDB",
             Self::Slack => "Slack",

@@ -168,11 +168,11 @@ mod tests {
         assert!(message.contains("payload.acts") && message.ends_with("did you mean `act`?"), "{message}");
         let panicked = refused(Ok(Puppet), json!({"act": "panic"})).await;
         assert_eq!(panicked, ("Internal".into(), "puppet: panicked: string cut".into()));
-        let init = InitError::new("GUARD_CONFIG_FILE is not set");
+        let init = InitError::all(vec!["AWS_REGION is not set".into()]);
         let not_started = refused(Err(init), json!({"act": "work"})).await;
         assert_eq!(
             not_started,
-            ("Rejected".into(), "the function cannot start: GUARD_CONFIG_FILE is not set".into())
+            ("Rejected".into(), "the function cannot start: AWS_REGION is not set".into())
         );
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Everything that is wrong with the settings or the configuration, at once: a person fixes them in one go.
+/// Everything that is wrong with the settings, at once: a person fixes them in one go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InitError {
     problems: Vec<String>,
@@ -10,11 +10,6 @@ pub struct InitError {
 }
 
 impl InitError {
-    /// One problem.
-    pub fn new(problem: impl Into<String>) -> Self {
-        Self::all(vec![problem.into()])
-    }
-
     pub(crate) fn all(problems: Vec<String>) -> Self {
         Self { problems, is_outside_lambda: false }
     }

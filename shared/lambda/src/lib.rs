@@ -6,7 +6,7 @@
 
 mod about;
 mod clock;
-mod config_file;
+mod config_document;
 mod function;
 mod init_error;
 mod log_line;
@@ -18,8 +18,9 @@ mod telemetry;
 mod with_secret;
 
 pub use clock::SystemClock;
+pub use config_document::parse_config;
 pub use init_error::InitError;
 pub use outside::Outside;
 pub use run::{Fatal, run};
-pub use settings::{EndpointOverrides, Settings, VARIABLES, Variable};
-pub use with_secret::WithSecret;
+pub use settings::{ConfigPlace, EndpointOverrides, Settings, VARIABLES, Variable};
+pub use with_secret::{Admission, WithSecret};

@@ -6,24 +6,23 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use guard_aws::{Aws, DynamoDb, Endpoints, OwnKeys, Secrets, StepFunctions};
+use guard_aws::{Aws, DynamoDb, Endpoints, OwnKeys, Parameters, Secrets, StepFunctions};
 use guard_domain::Config;
 use guard_http::cluster_access::ClusterAccess;
 use guard_http::{ReqwestTransport, Traced, Transport};
 use guard_tasks::ledger::Ledger;
-use guard_tasks::{Clock, ConfigReader, TaskError, task};
+use guard_tasks::{Clock, ConfigReader, Context as _, TaskError, task};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::config_file::ConfigFile;
-use crate::{EndpointOverrides, InitError, Settings, SystemClock, WithSecret};
+use crate::config_document::ConfigDocument;
+use crate::{Admission, ConfigPlace, EndpointOverrides, Settings, SystemClock, WithSecret};
 
 /// Composes a function. Nothing is called yet: every client waits for its first use.
 pub struct Outside {
     settings: Settings,
-    config: Config,
-    config_reader: Arc<dyn ConfigReader>,
+    config: Arc<dyn ConfigReader>,
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     stores: Arc<DynamoDb>,
@@ -38,10 +37,8 @@ struct DatadogKeys {
 }
 
 impl Outside {
-    /// Reads and checks the configuration.
-    pub async fn open(settings: Settings) -> Result<Self, InitError> {
-        let config_reader: Arc<dyn ConfigReader> = Arc::new(ConfigFile::new(settings.config_file.clone()));
-        let config = config_reader.config().await.map_err(|error| InitError::new(error.chain()))?;
+    /// Nothing is read yet, the configuration neither.
+    pub fn new(settings: Settings) -> Self {
         let transport: Arc<dyn Transport> = Arc::new(Traced(ReqwestTransport::new()));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stores = Arc::new(DynamoDb::new(
@@ -52,7 +49,25 @@ impl Outside {
             settings.endpoints.dynamodb.as_ref(),
             settings.tables.clone(),
         ));
-        Ok(Self { settings, config, config_reader, transport, clock, stores })
+        let config = Arc::new(match settings.config.clone() {
+            ConfigPlace::File(path) => ConfigDocument::File(path),
+            ConfigPlace::Parameter(name) => {
+                let parameters = Parameters::new(
+                    Arc::clone(&transport),
+                    OwnKeys::provider(settings.own_keys.as_ref()),
+                    Arc::clone(&clock),
+                    &settings.region,
+                    settings.endpoints.ssm.as_ref(),
+                );
+                ConfigDocument::Parameter(parameters, name)
+            }
+        });
+        Self { settings, config, transport, clock, stores }
+    }
+
+    /// The configuration document, read whenever it is asked for.
+    pub fn config(&self) -> Arc<dyn ConfigReader> {
+        Arc::clone(&self.config)
     }
 
     /// Registry, run record, locks and task tokens.
@@ -63,7 +78,7 @@ impl Outside {
     /// What every task of a run reads and writes.
     pub fn ledger(&self) -> Ledger {
         Ledger {
-            config: Arc::clone(&self.config_reader),
+            config: self.config(),
             batches: self.stores(),
             clusters: self.stores(),
             statuses: self.stores(),
@@ -104,14 +119,20 @@ impl Outside {
     pub fn with_gitlab_token<T>(
         &self,
         build: impl Fn(Arc<dyn Transport>, &str, SecretString) -> T + Send + Sync + 'static,
-    ) -> Result<Arc<WithSecret<T>>, InitError> {
-        let url = self.config.gitlab.url.clone();
-        if url.is_empty() {
-            return Err(InitError::new("config gitlab.url is empty: name the GitLab that people open"));
-        }
+    ) -> Arc<WithSecret<T>> {
         let transport = self.transport();
-        let read = self.reader_of(&self.settings.gitlab_token_secret);
-        Ok(Arc::new(WithSecret::new(read, move |token| Ok(build(Arc::clone(&transport), &url, token)))))
+        let read = self.admission(&self.settings.gitlab_token_secret, |config| {
+            let url = config.gitlab.url.trim();
+            if url.is_empty() {
+                return Err(TaskError::rejected(
+                    "config gitlab.url is empty: name the GitLab that people open",
+                ));
+            }
+            Ok(url.to_owned())
+        });
+        Arc::new(WithSecret::new(read, move |admission| {
+            Ok(build(Arc::clone(&transport), &admission.address, admission.secret))
+        }))
     }
 
     /// Datadog, once its keys are read: `build` gets the way out, the site, the API key and the application key.
@@ -119,14 +140,32 @@ impl Outside {
         &self,
         build: impl Fn(Arc<dyn Transport>, &str, SecretString, SecretString) -> T + Send + Sync + 'static,
     ) -> Arc<WithSecret<T>> {
-        let site = self.config.datadog.site.clone();
         let name = self.settings.datadog_credentials_secret.clone();
         let transport = self.transport();
-        let read = self.reader_of(&name);
-        Arc::new(WithSecret::new(read, move |document| {
-            let keys = datadog_keys(&name, &document)?;
-            Ok(build(Arc::clone(&transport), &site, keys.api_key, keys.app_key))
+        let read = self.admission(&name, |config| Ok(config.datadog.site.clone()));
+        Arc::new(WithSecret::new(read, move |admission| {
+            let keys = datadog_keys(&name, &admission.secret)?;
+            Ok(build(Arc::clone(&transport), &admission.address, keys.api_key, keys.app_key))
         }))
+    }
+
+    /// Reads where a vendor is and the secret that it asks for, both at once.
+    fn admission(
+        &self,
+        secret: &str,
+        address: impl Fn(&Config) -> Result<String, TaskError> + Copy + Send + Sync + 'static,
+    ) -> impl Fn() -> BoxFuture<'static, Result<Admission, TaskError>> + Send + Sync + 'static {
+        let (config, secret) = (self.config(), self.reader_of(secret));
+        move || {
+            let (config, secret) = (Arc::clone(&config), secret());
+            async move {
+                let address = async { config.config().await.and_then(|config| address(&config)) };
+                let (address, secret) =
+                    futures::try_join!(address.map(|found| found.context("read configuration")), secret)?;
+                Ok(Admission { address, secret })
+            }
+            .boxed()
+        }
     }
 
     /// Reads one secret, whenever it is called.

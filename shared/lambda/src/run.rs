@@ -1,7 +1,6 @@
 //! The main function of every Lambda.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 
 use guard_tasks::Task;
@@ -41,14 +40,9 @@ impl std::error::Error for Fatal {}
 
 /// Reads the settings, composes the task once, and answers invocations for as long as Lambda lets the process live.
 ///
-/// `compose` calls nobody outside: clients get their secrets at first use. What fails there would fail again, so a
-/// function that could not start stays, and answers every invocation with the reason.
-pub async fn run<T, F, Fut>(compose: F) -> Result<(), Fatal>
-where
-    F: FnOnce(Settings) -> Fut,
-    Fut: Future<Output = Result<T, InitError>>,
-    T: Task,
-{
+/// `compose` calls nobody: clients read configuration and secrets at first use. Settings that are wrong stay wrong, so
+/// a function that could not start stays too, and answers every invocation with the reason.
+pub async fn run<T: Task>(compose: impl FnOnce(Settings) -> T) -> Result<(), Fatal> {
     let settings = Settings::from_environment();
     if let Err(error) = &settings
         && error.is_outside_lambda()
@@ -57,12 +51,8 @@ where
     }
     telemetry::start(settings.as_ref().map(|settings| settings.log_level).unwrap_or_default());
     let function_name = settings.as_ref().map(|settings| settings.function_name.clone()).unwrap_or_default();
-    let task = match settings {
-        Ok(settings) => compose(settings).await,
-        Err(error) => Err(error),
-    };
     let metrics = Metrics::on_stdout(&function_name);
-    let function = Arc::new(Function::new(task, function_name, metrics));
+    let function = Arc::new(Function::new(settings.map(compose), function_name, metrics));
     let handler = service_fn(move |event: LambdaEvent<Value>| {
         let function = Arc::clone(&function);
         async move { function.answer(event).await }

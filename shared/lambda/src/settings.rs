@@ -27,8 +27,8 @@ pub struct Settings {
     pub function_name: String,
     /// `AWS_REGION`: where GUARD itself runs.
     pub region: String,
-    /// `GUARD_CONFIG_FILE`: the configuration document, YAML.
-    pub config_file: PathBuf,
+    /// `GUARD_CONFIG_PARAMETER` or `GUARD_CONFIG_FILE`: the configuration document, YAML.
+    pub config: ConfigPlace,
     /// `GUARD_GITLAB_TOKEN_SECRET`: name in Secrets Manager; the secret is the token itself.
     pub gitlab_token_secret: String,
     /// `GUARD_DATADOG_CREDENTIALS_SECRET`: name in Secrets Manager; the secret is `{"api_key", "app_key"}`.
@@ -49,6 +49,15 @@ pub struct Settings {
     pub(crate) log_level: LogLevel,
 }
 
+/// Where the configuration document is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigPlace {
+    /// `GUARD_CONFIG_FILE`: a path.
+    File(PathBuf),
+    /// `GUARD_CONFIG_PARAMETER`: a name in SSM Parameter Store.
+    Parameter(String),
+}
+
 /// `AWS_ENDPOINT_URL_<SERVICE>`, or `AWS_ENDPOINT_URL` for all of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EndpointOverrides {
@@ -62,6 +71,8 @@ pub struct EndpointOverrides {
     pub step_functions: Option<String>,
     /// `AWS_ENDPOINT_URL_DYNAMODB`.
     pub dynamodb: Option<String>,
+    /// `AWS_ENDPOINT_URL_SSM`.
+    pub ssm: Option<String>,
 }
 
 impl Settings {
@@ -80,7 +91,7 @@ impl Settings {
         let settings = Self {
             function_name: variables.required("AWS_LAMBDA_FUNCTION_NAME"),
             region: variables.required("AWS_REGION"),
-            config_file: variables.required("GUARD_CONFIG_FILE").into(),
+            config: variables.config(),
             gitlab_token_secret: variables.or("GUARD_GITLAB_TOKEN_SECRET", "guard/gitlab-token"),
             datadog_credentials_secret: variables
                 .or("GUARD_DATADOG_CREDENTIALS_SECRET", "guard/datadog-credentials"),
@@ -95,6 +106,7 @@ impl Settings {
                 secrets_manager: variables.endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
                 step_functions: variables.endpoint("AWS_ENDPOINT_URL_SFN"),
                 dynamodb: variables.endpoint("AWS_ENDPOINT_URL_DYNAMODB"),
+                ssm: variables.endpoint("AWS_ENDPOINT_URL_SSM"),
             },
             log_level: variables.log_level(),
         };
@@ -131,6 +143,20 @@ impl Variables<'_> {
 
     fn or(&self, name: &str, default: &str) -> String {
         self.optional(name).unwrap_or_else(|| default.to_owned())
+    }
+
+    /// Exactly one of two: with both set nobody could say which one a run was planned with.
+    fn config(&mut self) -> ConfigPlace {
+        let parameter = self.optional("GUARD_CONFIG_PARAMETER");
+        let file = self.optional("GUARD_CONFIG_FILE");
+        let problem = match (parameter, file) {
+            (Some(name), None) => return ConfigPlace::Parameter(name),
+            (None, Some(path)) => return ConfigPlace::File(path.into()),
+            (None, None) => "neither GUARD_CONFIG_PARAMETER nor GUARD_CONFIG_FILE is set: name the configuration",
+            (Some(_), Some(_)) => "both GUARD_CONFIG_PARAMETER and GUARD_CONFIG_FILE are set: keep one",
+        };
+        self.problems.push(problem.to_owned());
+        ConfigPlace::File(PathBuf::new())
     }
 
     fn tables(&self) -> TableNames {
@@ -237,7 +263,27 @@ mod tests {
         assert!(!error.is_outside_lambda());
         let starts: Vec<&str> =
             error.problems().iter().map(|problem| problem.split([' ', ':']).next().unwrap()).collect();
-        assert_eq!(starts, ["AWS_REGION", "GUARD_CONFIG_FILE", "AWS_ENDPOINT_URL_STS", "RUST_LOG"]);
+        assert_eq!(starts, ["AWS_REGION", "neither", "AWS_ENDPOINT_URL_STS", "RUST_LOG"]);
+    }
+
+    #[test]
+    fn the_configuration_is_in_one_place() {
+        let mut variables = environment();
+        assert_eq!(read(&variables).unwrap().config, ConfigPlace::File("guard.yaml".into()));
+        variables.insert("GUARD_CONFIG_PARAMETER", "/guard/config");
+        let both = read(&variables).unwrap_err();
+        assert_eq!(
+            both.to_string(),
+            "both GUARD_CONFIG_PARAMETER and GUARD_CONFIG_FILE are set: keep one"
+        );
+        variables.insert("GUARD_CONFIG_FILE", "");
+        assert_eq!(read(&variables).unwrap().config, ConfigPlace::Parameter("/guard/config".into()));
+        variables.remove("GUARD_CONFIG_PARAMETER");
+        let none = read(&variables).unwrap_err();
+        assert_eq!(
+            none.to_string(),
+            "neither GUARD_CONFIG_PARAMETER nor GUARD_CONFIG_FILE is set: name the configuration"
+        );
     }
 
     #[test]
@@ -253,7 +299,9 @@ mod tests {
         variables.insert("AWS_ENDPOINT_URL", "http://127.0.0.1:4566");
         variables.insert("AWS_ENDPOINT_URL_SFN", "http://127.0.0.1:8083");
         variables.insert("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:8000");
+        variables.insert("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:8001");
         let endpoints = read(&variables).unwrap().endpoints;
+        assert_eq!(endpoints.ssm.as_deref(), Some("http://127.0.0.1:8001"));
         assert_eq!(endpoints.sts.as_deref(), Some("http://127.0.0.1:4566"));
         assert_eq!(endpoints.step_functions.as_deref(), Some("http://127.0.0.1:8083"));
         assert_eq!(endpoints.dynamodb.as_deref(), Some("http://127.0.0.1:8000"));

@@ -1,4 +1,4 @@
-//! SDK errors, named once.
+//! AWS's errors, named once.
 
 use std::error::Error as StdError;
 
@@ -6,8 +6,10 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use bytes::Bytes;
 use guard_http::{TransportError, clip};
 use guard_tasks::{ErrorName, TaskError};
+use serde_json::Value;
 
 /// The name and text of a failed SDK call. `label` is the call: system, method and path.
 pub(crate) fn classify<E>(label: &str, error: &SdkError<E, HttpResponse>) -> TaskError
@@ -42,6 +44,21 @@ fn unanswered(error: &(dyn StdError + 'static)) -> TaskError {
         next = cause.source();
     }
     TaskError::internal(format!("the SDK could not make the call: {error}"))
+}
+
+/// A refusal of a service that is called without an SDK. Its code stands in a header or in the document, with a
+/// namespace before it or a link behind it.
+pub(crate) fn refused(answer: &http::Response<Bytes>) -> TaskError {
+    let document: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+    let text = |keys: [&str; 2]| keys.into_iter().find_map(|key| document.get(key)?.as_str());
+    let header = answer.headers().get("x-amzn-errortype").and_then(|value| value.to_str().ok());
+    let code = header.or_else(|| text(["__type", "code"])).map(bare_code);
+    refusal(code, text(["message", "Message"]), answer.status().as_u16())
+}
+
+fn bare_code(code: &str) -> &str {
+    let code = code.split_once(':').map_or(code, |(code, _)| code);
+    code.rsplit_once('#').map_or(code, |(_, code)| code)
 }
 
 fn refusal(code: Option<&str>, message: Option<&str>, status: u16) -> TaskError {
@@ -162,6 +179,26 @@ mod tests {
         ];
         for (code, name) in table {
             assert_eq!(name_of(code), name, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_code_is_found_wherever_a_service_puts_it() {
+        let answer = |header: Option<&str>, body: &str| {
+            let mut answer = http::Response::builder().status(400);
+            if let Some(code) = header {
+                answer = answer.header("x-amzn-errortype", code);
+            }
+            refused(&answer.body(Bytes::copy_from_slice(body.as_bytes())).unwrap())
+        };
+        let link = "TooManyRequestsException:http://internal.amazon.com/coral/";
+        let told = answer(Some(link), r#"{"Type": "User", "Message": "slow down"}"#);
+        assert_eq!(told.name, ErrorName::Throttled);
+        assert_eq!(told.chain(), "status 400 TooManyRequestsException: slow down");
+        let body = r#"{"__type": "com.amazonaws.ssm#ThrottlingException", "message": "Rate exceeded"}"#;
+        assert_eq!(answer(None, body).chain(), "status 400 ThrottlingException: Rate exceeded");
+        for nonsense in ["", "[]", "<html>", r#"{"__type": 5}"#] {
+            assert_eq!(answer(None, nonsense).name, ErrorName::Rejected, "{nonsense}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! AWS. STS and EKS are the way into a cluster: [`Aws`] assumes the role of the cluster's account, asks EKS about the
-//! cluster, and signs the token its API server takes. [`Secrets`] and [`StepFunctions`] belong to GUARD's own account.
+//! cluster, and signs the token its API server takes. [`Secrets`], [`Parameters`] and [`StepFunctions`] belong to GUARD's
+//! own account.
 //!
 //! Never here: a socket (every call goes through the transport port), a retry, the environment, or the time of day.
 //! Start reading at [`Aws`].
@@ -8,8 +9,10 @@ mod credentials;
 mod dynamodb;
 mod error;
 mod own_keys;
+mod parameters;
 mod sdk;
 mod secrets;
+mod signed;
 mod step_functions;
 mod token;
 
@@ -33,6 +36,7 @@ use crate::sdk::Sdk;
 
 pub use dynamodb::{DynamoDb, FleetRow, HeldLock, TableCheck, TableNames};
 pub use own_keys::{Identity, OwnKeys, TimedKeys};
+pub use parameters::Parameters;
 pub use secrets::Secrets;
 pub use step_functions::{
     Execution, ExecutionLine, ExecutionState, Happened, History, HistoryEvent, Start, StepFunctions,

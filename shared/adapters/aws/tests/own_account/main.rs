@@ -1,9 +1,10 @@
-//! Secrets Manager and Step Functions, answered by a closure.
+//! Secrets Manager, Parameter Store and Step Functions, answered by a closure.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod account;
 mod executions;
 mod keys;
+mod parameters;
 mod secrets;
 mod step_functions;

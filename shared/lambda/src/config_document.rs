@@ -1,35 +1,40 @@
-//! The configuration document in a file.
+//! The configuration document: in a file, or in Parameter Store.
 
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use guard_aws::Parameters;
 use guard_domain::Config;
 use guard_tasks::{ConfigReader, Context as _, TaskError, task};
 use serde_json::Value;
 
-/// A YAML file, read afresh each time: a task asks once an invocation.
-#[derive(Debug, Clone)]
-pub(crate) struct ConfigFile {
-    path: PathBuf,
-}
-
-impl ConfigFile {
-    pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path }
-    }
+/// YAML, read afresh each time: a task asks once an invocation, and a run keeps what it was planned with.
+#[derive(Debug)]
+pub(crate) enum ConfigDocument {
+    /// A file beside the program.
+    File(PathBuf),
+    /// A parameter and its name.
+    Parameter(Parameters, String),
 }
 
 #[async_trait]
-impl ConfigReader for ConfigFile {
+impl ConfigReader for ConfigDocument {
     async fn config(&self) -> Result<Config, TaskError> {
-        std::fs::read_to_string(&self.path)
-            .map_err(|error| TaskError::rejected(error.to_string()))
-            .and_then(|text| parse(&text))
-            .context(format!("read {}", self.path.display()))
+        match self {
+            Self::File(path) => std::fs::read_to_string(path)
+                .map_err(|error| TaskError::rejected(error.to_string()))
+                .and_then(|text| parse_config(&text))
+                .context(format!("read {}", path.display())),
+            Self::Parameter(parameters, name) => {
+                let text = parameters.read(name).await?;
+                parse_config(&text).context(format!("read parameter {name}"))
+            }
+        }
     }
 }
 
-fn parse(text: &str) -> Result<Config, TaskError> {
+/// A configuration document, checked. `Rejected` names each key that is wrong, or the line that is no YAML.
+pub fn parse_config(text: &str) -> Result<Config, TaskError> {
     let document: Value = serde_saphyr::from_str(text)
         .map_err(|error| TaskError::rejected(format!("not YAML: {}", first_line(&error.to_string()))))?;
     let config: Config = task::decode("config", document)?;
@@ -48,7 +53,7 @@ mod tests {
     use guard_tasks::ErrorName;
 
     fn refusal(text: &str) -> String {
-        let error = parse(text).unwrap_err();
+        let error = parse_config(text).unwrap_err();
         assert_eq!(error.name, ErrorName::Rejected);
         error.to_string()
     }
@@ -56,7 +61,7 @@ mod tests {
     #[test]
     fn yaml_becomes_a_checked_config() {
         let config =
-            parse("gitlab:\n  url: https://gitlab.example.com\npolicy:\n  soak_look_minutes: 5\n").unwrap();
+            parse_config("gitlab:\n  url: https://gitlab.example.com\npolicy:\n  soak_look_minutes: 5\n").unwrap();
         assert_eq!(config.gitlab.url, "https://gitlab.example.com");
         assert_eq!(config.policy.soak_look_minutes, 5);
     }
@@ -86,7 +91,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_missing_file_is_named() {
-        let error = ConfigFile::new("no/such/guard.yaml".into()).config().await.unwrap_err();
+        let error = ConfigDocument::File("no/such/guard.yaml".into()).config().await.unwrap_err();
         assert!(error.chain().starts_with("read no/such/guard.yaml: "), "{error}");
     }
 }
