@@ -91,6 +91,8 @@ async fn wrong_types_and_values_name_the_field() {
     assert_refused(with("soak_minutes", json!(-5)), &["input.soak_minutes"]).await;
     assert_refused(with("soak_minutes", json!(0)), &["input.soak_minutes", "not between 1 and 43200"]).await;
     assert_refused(with("overrides", json!([])), &["input.overrides"]).await;
+    assert_refused(with("request_id", json!("a b")), &["input.request_id", "1 to 80 letters"]).await;
+    assert_refused(with("request_id", json!(7)), &["input.request_id", "invalid type: integer `7`"]).await;
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -98,6 +100,15 @@ async fn the_other_machines_refuse_as_clearly() {
     let (error, cause) = refused("batch-rollback", json!({"batch_id": "test"})).await;
     assert_eq!(error, "Rejected");
     assert!(cause.contains("missing field `reason`"), "{cause}");
+    for machine in ["batch-rollback", "rollout"] {
+        let mut input = json!({"target_version": "1.30.5", "request_id": ""});
+        if machine == "batch-rollback" {
+            input = json!({"batch_id": "test", "reason": "slow", "request_id": ""});
+        }
+        let (error, cause) = refused(machine, input).await;
+        assert_eq!(error, "Rejected");
+        assert!(cause.contains("input.request_id") && cause.contains("1 to 80 letters"), "{cause}");
+    }
     let (error, cause) = refused("rollout", json!({"target_version": "1.30.x"})).await;
     assert_eq!(error, "Rejected");
     assert!(cause.contains("input.target_version"), "{cause}");

@@ -224,6 +224,24 @@ async fn interference(taken: &Taken) {
     taken.interfered(Scenario::Regression, unchanged, stop_back).await;
 }
 
+/// The same request, started twice.
+async fn again(taken: &Taken) {
+    for (machine, input) in [
+        ("rollout", json!({"target_version": "1.30.5", "request_id": "r"})),
+        ("batch-upgrade", json!({"batch_id": "test", "target_version": "1.30.5", "request_id": "r"})),
+        ("batch-rollback", json!({"batch_id": "test", "reason": "by hand", "request_id": "r"})),
+    ] {
+        let house = House::new(&Fleet::new(1, 1, None, None).unwrap()).unwrap();
+        if machine == "batch-rollback" {
+            house.run_one("batch-upgrade", "up", upgrade()).await.unwrap();
+        }
+        taken.watch(&house);
+        for name in ["run-1", "run-2"] {
+            house.run_one(machine, name, input.clone()).await.unwrap();
+        }
+    }
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn every_edge_is_taken() {
     let taken = Taken::default();
@@ -235,6 +253,7 @@ async fn every_edge_is_taken() {
     }
     taken.input("batch-upgrade", json!({"batch_id": "test", "target_version": "1.29.8"})).await;
     taken.input("batch-rollback", back()).await;
+    again(&taken).await;
 
     let known: BTreeSet<String> = machines()
         .unwrap()

@@ -80,6 +80,7 @@ async fn every_state_invocation_and_outward_call_passes_it() {
         "list batches",
         "list open",
         "move cluster",
+        "note request",
         "read batch",
         "read cluster",
         "read entries",

@@ -18,6 +18,7 @@ mod meanwhile;
 mod network;
 mod records;
 mod registry;
+mod starts;
 mod statuses;
 mod subject;
 mod tables_only;

@@ -6,19 +6,22 @@ use async_trait::async_trait;
 use guard_domain::{BatchId, ClusterId, ClusterStatus, RunId};
 use guard_memory::MemoryStore;
 use guard_tasks::{
-    BatchReader, ClusterReader, Lease, LockOutcome, Locks, RunRecords, StatusMove, StatusWriter, TokenStore,
-    VersionChange,
+    BatchReader, ClusterReader, Lease, LockOutcome, Locks, RunRecords, StartRegister, StatusMove,
+    StatusWriter, TokenStore, VersionChange,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// All ports of the stores.
 pub(crate) trait Ports:
-    ClusterReader + BatchReader + StatusWriter + Locks + RunRecords + TokenStore
+    ClusterReader + BatchReader + StatusWriter + Locks + RunRecords + TokenStore + StartRegister
 {
 }
 
-impl<T: ClusterReader + BatchReader + StatusWriter + Locks + RunRecords + TokenStore> Ports for T {}
+impl<T> Ports for T where
+    T: ClusterReader + BatchReader + StatusWriter + Locks + RunRecords + TokenStore + StartRegister
+{
+}
 
 /// What another tool, or a person with the console, does to the registry.
 #[async_trait]

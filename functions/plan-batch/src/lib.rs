@@ -6,5 +6,10 @@ use guard_tasks::plan_batch::PlanBatch;
 /// Wires the task. Nothing is read and nobody is called yet.
 pub fn compose(settings: Settings) -> PlanBatch {
     let outside = Outside::new(settings);
-    PlanBatch { locks: outside.stores(), executions: outside.step_functions(), ledger: outside.ledger() }
+    PlanBatch {
+        starts: outside.stores(),
+        locks: outside.stores(),
+        executions: outside.step_functions(),
+        ledger: outside.ledger(),
+    }
 }

@@ -6,5 +6,5 @@ use guard_tasks::plan_rollout::PlanRollout;
 /// Wires the task. Nothing is read and nobody is called yet.
 pub fn compose(settings: Settings) -> PlanRollout {
     let outside = Outside::new(settings);
-    PlanRollout { ledger: outside.ledger() }
+    PlanRollout { starts: outside.stores(), ledger: outside.ledger() }
 }

@@ -7,7 +7,9 @@ use guard_tests::runtime_api::invoke;
 use serde_json::{Value, json};
 
 fn payload() -> Value {
-    json!({"input": {"target_version": "1.30.5"}, "execution_name": "r1", "last_batch": ""})
+    json!({
+        "input": {"target_version": "1.30.5"}, "execution_arn": "arn:r1", "execution_name": "r1", "last_batch": ""
+    })
 }
 
 /// What the function answers when its variables are these: error name and message, once for each invocation.

@@ -92,6 +92,16 @@ name!(
     |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')
 );
 
+name!(
+    /// What a caller names its request, so that a start that is delivered twice happens once: a pipeline's number, or a
+    /// schedule's time such as `2026-11-28T03:00:00Z`.
+    RequestId,
+    "request_id",
+    80,
+    "1 to 80 letters, digits, `-`, `_`, `.` or `:`, starting with a letter or digit",
+    |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':')
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +117,16 @@ mod tests {
             let error = ClusterId::parse(bad).unwrap_err();
             assert!(error.to_string().starts_with("cluster_id `"), "{error}");
             assert!(error.to_string().contains("1 to 100"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_schedules_time_names_a_request() {
+        for fine in ["2026-11-28T03:00:00Z", "pipeline.4711_2", &"x".repeat(80)] {
+            assert_eq!(RequestId::parse(fine).unwrap().as_str(), fine);
+        }
+        for bad in ["", ":", "a#b", "a b", "<aws.scheduler.scheduled-time>", &"x".repeat(81)] {
+            assert!(RequestId::parse(bad).unwrap_err().to_string().contains("1 to 80"), "{bad}");
         }
     }
 

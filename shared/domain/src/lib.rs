@@ -40,7 +40,7 @@ pub use facts::{
     RolloutCounts, RolloutFacts, TrafficWindow, WorkloadFacts, WorkloadKind, WorkloadRef,
 };
 pub use finding::{Finding, Severity, Verdict};
-pub use id::{BatchId, ClusterId, InvalidName, RunId};
+pub use id::{BatchId, ClusterId, InvalidName, RequestId, RunId};
 pub use merge_request::{Direction, FileContent, MergeRequest, MergeRequestState, Proposal};
 pub use plan::{MAX_CLUSTERS, Pace, Plan, PlannedCluster, child_name};
 pub use progress::{NextStep, Phase, Progress};

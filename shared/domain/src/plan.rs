@@ -107,38 +107,17 @@ impl Plan {
 
     /// The longest the judge may look: the soak, every extension, and the grace for missing data.
     pub fn longest_soak_minutes(&self) -> u32 {
-        let policy = &self.config.policy;
-        let extensions = policy.soak_extension_minutes.saturating_mul(policy.soak_extensions_max);
-        self.config
-            .validation
-            .soak_period_minutes
-            .saturating_add(extensions)
-            .saturating_add(policy.soak_data_grace_minutes)
+        longest_soak_minutes(&self.config)
+    }
+
+    /// How fast the machines of this run look.
+    pub fn pace(&self) -> Pace {
+        Pace::of(&self.config)
     }
 
     /// Length of the soak.
     pub fn soak(&self) -> SignedDuration {
         SignedDuration::from_mins(self.config.validation.soak_period_minutes.into())
-    }
-
-    /// Deadlines and waiting times for the state machine, in seconds.
-    pub fn pace(&self) -> Pace {
-        let policy = &self.config.policy;
-        let minutes = |m: u32| u64::from(m) * 60;
-        Pace {
-            max_parallel_clusters: self.config.execution.max_parallel_clusters,
-            // The watcher says `expired` in time; the state's own time-out is for a watcher that cannot.
-            merge_seconds: u64::from(policy.merge_timeout_hours) * 3600 + 900,
-            // At most 250 turns of the loop, whatever the soak: rule 8 of the house.
-            look_seconds: minutes(policy.soak_look_minutes)
-                .max(minutes(self.longest_soak_minutes()).div_ceil(200)),
-            decision_seconds: u64::from(policy.decision_timeout_hours) * 3600 + 900,
-            poll_seconds: (minutes(
-                self.config.validation.flux_sync_timeout_minutes.max(policy.restart_timeout_minutes),
-            ))
-            .div_ceil(200)
-            .max(20),
-        }
     }
 }
 
@@ -155,6 +134,35 @@ pub struct Pace {
     pub decision_seconds: u64,
     /// Between two looks at Flux or at restarts.
     pub poll_seconds: u64,
+}
+
+impl Pace {
+    /// Deadlines and waiting times that follow from a configuration.
+    pub fn of(config: &Config) -> Self {
+        let policy = &config.policy;
+        let minutes = |m: u32| u64::from(m) * 60;
+        Self {
+            max_parallel_clusters: config.execution.max_parallel_clusters,
+            // The watcher says `expired` in time; the state's own time-out is for a watcher that cannot.
+            merge_seconds: u64::from(policy.merge_timeout_hours) * 3600 + 900,
+            // At most 250 turns of the loop, whatever the soak: rule 8 of the house.
+            look_seconds: minutes(policy.soak_look_minutes)
+                .max(minutes(longest_soak_minutes(config)).div_ceil(200)),
+            decision_seconds: u64::from(policy.decision_timeout_hours) * 3600 + 900,
+            poll_seconds: (minutes(
+                config.validation.flux_sync_timeout_minutes.max(policy.restart_timeout_minutes),
+            ))
+            .div_ceil(200)
+            .max(20),
+        }
+    }
+}
+
+fn longest_soak_minutes(config: &Config) -> u32 {
+    let policy = &config.policy;
+    let extensions = policy.soak_extension_minutes.saturating_mul(policy.soak_extensions_max);
+    let soak = config.validation.soak_period_minutes;
+    soak.saturating_add(extensions).saturating_add(policy.soak_data_grace_minutes)
 }
 
 /// Name of a child execution. It is built from run, cluster, direction and attempt, so a repeated start finds the same

@@ -43,6 +43,7 @@ mod log;
 mod merge;
 mod notices;
 mod ports;
+mod start;
 
 pub use contract::Contract;
 pub use error::{Context, ErrorName, TaskError};

@@ -3,7 +3,11 @@
 //! Reads configuration and registry, freezes the plan into the run record and takes the locks. It is the first state of
 //! the machines that people start, so it takes their input whole and refuses what it does not understand.
 //!
-//! Safe to run twice: the same run gets the same lease again, and the plan that was frozen first stays.
+//! A start may name a request; of several starts of the same request only the first goes on, and the others end well
+//! before they touch anything. A dry run touches nothing anyway, and notes nothing.
+//!
+//! Safe to run twice: the same run finds its own start, gets the same lease again, and the plan that was frozen first
+//! stays.
 
 mod rollback;
 
@@ -12,7 +16,7 @@ use std::sync::Arc;
 
 use guard_domain::{
     BatchId, ClusterRecord, ClusterStatus, Config, Direction, Finding, IstioVersion, MAX_CLUSTERS, Pace,
-    Plan, Progress, RunId, Verdict, child_name, in_order, pre_check, text, upgrade_path,
+    Plan, Progress, RequestId, RunId, Verdict, child_name, in_order, pre_check, text, upgrade_path,
 };
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -22,10 +26,14 @@ use serde_json::Value;
 use crate::ledger::{Ledger, RunRef, Ticket};
 use crate::plan_batch::rollback::NestedInput;
 use crate::task::{Task, decode};
-use crate::{Context, ExecutionReader, Fence, LockOutcome, Locks, TaskError, draft};
+use crate::{
+    Context, ExecutionReader, Fence, LockOutcome, Locks, Start, StartRegister, TaskError, draft, start,
+};
 
 /// The task.
 pub struct PlanBatch {
+    /// Requests that were started before.
+    pub starts: Arc<dyn StartRegister>,
     /// Locks.
     pub locks: Arc<dyn Locks>,
     /// Whether a lock's holder still runs.
@@ -71,6 +79,8 @@ struct UpgradeInput {
     /// Gates passed over knowingly: finding code to reason.
     #[serde(default)]
     overrides: BTreeMap<String, String>,
+    /// The same one again is the same start, and does nothing.
+    request_id: Option<RequestId>,
 }
 
 /// What the machine does next.
@@ -83,6 +93,8 @@ pub enum Decision {
     Refuse,
     /// Every cluster is at the target already.
     NothingToDo,
+    /// Another execution was started by the same request before.
+    AlreadyStarted,
 }
 
 /// Answer.
@@ -100,6 +112,8 @@ pub struct Output {
     pub pace: Pace,
     /// True when another machine started this one: it reports a verdict instead of failing.
     pub nested: bool,
+    /// The execution that was started by the same request before; empty otherwise.
+    pub first_execution: String,
 }
 
 impl Task for PlanBatch {
@@ -138,6 +152,19 @@ impl PlanBatch {
             refuse_problems(&config, "input.soak_minutes")?;
         }
         let rows = self.rows(&input.batch_id, &config).await?;
+        let mut run = RunRef {
+            run_id: run_id.clone(),
+            batch_id: input.batch_id.clone(),
+            fence: Fence(0),
+            dry_run: input.dry_run,
+            target_version: Some(input.target_version.clone()),
+        };
+        if let (Some(request_id), false) = (&input.request_id, input.dry_run)
+            && let Some(told) =
+                self.started_before("batch-upgrade", &run, request_id, &execution_arn, &config).await?
+        {
+            return Ok(told);
+        }
         for row in &rows {
             // One sentence that names the field a person typed, the cluster and the way out.
             upgrade_path::step(
@@ -149,16 +176,9 @@ impl PlanBatch {
                 TaskError::rejected(format!("input.target_version: cluster {}: {refusal}", row.cluster_id))
             })?;
         }
-        let mut run = RunRef {
-            run_id: run_id.clone(),
-            batch_id: input.batch_id.clone(),
-            fence: Fence(0),
-            dry_run: input.dry_run,
-            target_version: Some(input.target_version.clone()),
-        };
         if let Some(frozen) = self.frozen(&run).await? {
             run.fence = self.lock(&frozen).await?.map_err(|held| TaskError::conflict(held.to_string()))?;
-            return Ok(Self::go(run, &frozen, false));
+            return Ok(Self::go(run, &frozen));
         }
         let now = self.ledger.clock.now();
         let mut plan = draft::upgrade(
@@ -187,7 +207,7 @@ impl PlanBatch {
             return Ok(Self::stop(Decision::Refuse, text::findings(&findings), run, &plan));
         }
         if run.dry_run {
-            return Ok(Self::go(run, &plan, false));
+            return Ok(Self::go(run, &plan));
         }
 
         match self.lock(&plan).await? {
@@ -214,13 +234,41 @@ impl PlanBatch {
         for (code, reason) in &input.overrides {
             self.ledger.audit(&run, Self::NAME, format!("gate {code} overridden: {reason}")).await?;
         }
-        Ok(Self::go(run, &plan, false))
+        Ok(Self::go(run, &plan))
     }
 
     async fn config(&self) -> Result<Config, TaskError> {
         let config = self.ledger.config.config().await.context("read configuration")?;
         refuse_problems(&config, "config")?;
         Ok(config)
+    }
+
+    /// What a second start of a request ends with.
+    async fn started_before(
+        &self,
+        machine: &'static str,
+        run: &RunRef,
+        request_id: &RequestId,
+        execution_arn: &str,
+        config: &Config,
+    ) -> Result<Option<Output>, TaskError> {
+        let start = Start {
+            machine,
+            batch_id: Some(run.batch_id.clone()),
+            request_id: request_id.clone(),
+            execution_arn: execution_arn.to_owned(),
+            at: self.ledger.clock.now(),
+        };
+        let first = start::started_before(&*self.starts, &start).await?;
+        Ok(first.map(|first| Output {
+            decision: Decision::AlreadyStarted,
+            summary: start::summary(&start, &first),
+            run: run.clone(),
+            clusters: Vec::new(),
+            pace: Pace::of(config),
+            nested: false,
+            first_execution: first.execution_arn,
+        }))
     }
 
     /// The batch's rows, after the checks that need no plan.
@@ -306,15 +354,16 @@ impl PlanBatch {
         Err(TaskError::conflict("the locks changed hands while they were taken"))
     }
 
-    fn go(run: RunRef, plan: &Plan, nested: bool) -> Output {
+    fn go(run: RunRef, plan: &Plan) -> Output {
         let ids = plan.clusters.iter().map(|c| c.record.cluster_id.clone());
         let clusters = tickets(&plan.run_id, ids, plan.direction, 1);
         let summary = format!("{} clusters of {}", clusters.len(), plan.batch_id);
-        Output { decision: Decision::Go, summary, run, clusters, pace: plan.pace(), nested }
+        Output { clusters, ..Self::stop(Decision::Go, summary, run, plan) }
     }
 
     fn stop(decision: Decision, summary: String, run: RunRef, plan: &Plan) -> Output {
-        Output { decision, summary, run, clusters: Vec::new(), pace: plan.pace(), nested: false }
+        let (clusters, pace) = (Vec::new(), plan.pace());
+        Output { decision, summary, run, clusters, pace, nested: false, first_execution: String::new() }
     }
 }
 

@@ -1,19 +1,28 @@
 //! `plan-rollout`: which batch comes next?
 //!
 //! Asked before the first batch and after each one. The order comes from the configuration, how far the rollout has come
-//! from the registry and from the run records of its children. Changes nothing, so it is safe to run at any time.
+//! from the registry and from the run records of its children. Before the first batch it notes the request that the start
+//! names, if it names one; nothing else is changed, so it is safe to run at any time.
+//!
+//! Batches get no request of their own: their executions are named after the rollout's, which Step Functions starts once.
 
-use guard_domain::{BatchId, ClusterStatus, Direction, IstioVersion, RunId, child_name, in_order};
+use std::sync::Arc;
+
+use guard_domain::{
+    BatchId, ClusterStatus, Direction, IstioVersion, RequestId, RunId, child_name, in_order,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::ledger::{Ledger, OutcomeEntry};
 use crate::task::{Task, decode};
-use crate::{Context, TaskError};
+use crate::{Context, FirstStart, Start, StartRegister, TaskError, start};
 
 /// The task.
 pub struct PlanRollout {
+    /// Requests that were started before.
+    pub starts: Arc<dyn StartRegister>,
     /// Registry, configuration and run records.
     pub ledger: Ledger,
 }
@@ -24,6 +33,8 @@ pub struct PlanRollout {
 pub struct Input {
     /// The execution's input.
     pub input: Value,
+    /// `$$.Execution.Id`.
+    pub execution_arn: String,
     /// `$$.Execution.Name`.
     pub execution_name: String,
     /// Batch that was started last and is over; empty before the first.
@@ -37,6 +48,8 @@ struct RolloutInput {
     target_version: IstioVersion,
     reason: Option<String>,
     soak_minutes: Option<u32>,
+    /// The same one again is the same rollout, and starts nothing.
+    request_id: Option<RequestId>,
 }
 
 /// What the machine does next.
@@ -49,6 +62,8 @@ pub enum Decision {
     Done,
     /// A batch did not get there: no further batch starts.
     Halt,
+    /// Another execution was started by the same request before.
+    AlreadyStarted,
 }
 
 /// Answer.
@@ -64,6 +79,21 @@ pub struct Output {
     pub child: String,
     /// Its input.
     pub input: Value,
+    /// The execution that was started by the same request before; empty otherwise.
+    pub first_execution: String,
+}
+
+impl Output {
+    fn stop(decision: Decision, summary: String) -> Self {
+        Self {
+            decision,
+            summary,
+            batch_id: String::new(),
+            child: String::new(),
+            input: json!({}),
+            first_execution: String::new(),
+        }
+    }
 }
 
 impl Task for PlanRollout {
@@ -79,13 +109,11 @@ impl Task for PlanRollout {
         let sizes = self.ledger.batches.batches().await.context("read registry")?;
         let order = in_order(&config.batch_order, &sizes)
             .map_err(|error| TaskError::rejected(format!("config {error}")))?;
-        let stop = |decision, summary| Output {
-            decision,
-            summary,
-            batch_id: String::new(),
-            child: String::new(),
-            input: json!({}),
-        };
+        if let (Some(request_id), "") = (&wanted.request_id, input.last_batch.as_str())
+            && let Some(told) = self.started_before(request_id, &input.execution_arn).await?
+        {
+            return Ok(told);
+        }
         for batch in &order {
             if self.is_done(batch, &wanted.target_version).await? {
                 continue;
@@ -99,7 +127,7 @@ impl Task for PlanRollout {
                     || "it was refused, see its execution".to_owned(),
                     |outcome| outcome.summary,
                 );
-                return Ok(stop(
+                return Ok(Output::stop(
                     Decision::Halt,
                     format!("batch {batch} is not healthy at {}: {why}", wanted.target_version),
                 ));
@@ -116,9 +144,10 @@ impl Task for PlanRollout {
                 batch_id: batch.to_string(),
                 child,
                 input: next,
+                first_execution: String::new(),
             });
         }
-        Ok(stop(
+        Ok(Output::stop(
             Decision::Done,
             format!("all {} batches are healthy at {} or later", order.len(), wanted.target_version),
         ))
@@ -126,6 +155,27 @@ impl Task for PlanRollout {
 }
 
 impl PlanRollout {
+    /// What a second start of a request ends with.
+    async fn started_before(
+        &self,
+        request_id: &RequestId,
+        execution_arn: &str,
+    ) -> Result<Option<Output>, TaskError> {
+        let start = Start {
+            machine: "rollout",
+            batch_id: None,
+            request_id: request_id.clone(),
+            execution_arn: execution_arn.to_owned(),
+            at: self.ledger.clock.now(),
+        };
+        let first = start::started_before(&*self.starts, &start).await?;
+        Ok(first.map(|first: FirstStart| {
+            let summary = start::summary(&start, &first);
+            let stop = Output::stop(Decision::AlreadyStarted, summary);
+            Output { first_execution: first.execution_arn, ..stop }
+        }))
+    }
+
     async fn is_done(&self, batch: &BatchId, target: &IstioVersion) -> Result<bool, TaskError> {
         let rows = self.ledger.batches.batch(batch).await.context(format!("read batch {batch}"))?;
         Ok(rows

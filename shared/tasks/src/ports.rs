@@ -5,6 +5,7 @@ mod cluster;
 mod git;
 mod metrics;
 mod notify;
+mod start;
 mod store;
 mod workflow;
 
@@ -12,6 +13,7 @@ pub use cluster::{ClusterHealthReader, ProxyRestarter, RolloutReader, WorkloadRe
 pub use git::{CommitReader, FileReader, MergeRequestReader, MergeRequestWriter};
 pub use metrics::{MonitorReader, TrafficReader};
 pub use notify::{Channels, Notifier};
+pub use start::{FirstStart, Start, StartRegister};
 pub use store::{
     AuditEntry, BatchReader, ClusterReader, ConfigReader, Fence, Lease, LockOutcome, Locks, RunRecords,
     StatusMove, StatusWriter, VersionChange,

@@ -179,8 +179,9 @@ fn tasks(
         clock: clock.clone(),
     };
     vec![
-        Arc::new(plan_rollout::PlanRollout { ledger: ledger.clone() }),
+        Arc::new(plan_rollout::PlanRollout { starts: store.clone(), ledger: ledger.clone() }),
         Arc::new(plan_batch::PlanBatch {
+            starts: store.clone(),
             locks: store.clone(),
             executions: step_functions.clone(),
             ledger: ledger.clone(),

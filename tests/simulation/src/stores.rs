@@ -9,8 +9,8 @@ use futures::future::BoxFuture;
 use guard_domain::{BatchId, ClusterId, ClusterRecord, RunId};
 use guard_memory::MemoryStore;
 use guard_tasks::{
-    AuditEntry, BatchReader, ClusterReader, Lease, LockOutcome, Locks, OpenToken, RunRecords, StatusMove,
-    StatusWriter, TaskError, TokenStore,
+    AuditEntry, BatchReader, ClusterReader, FirstStart, Lease, LockOutcome, Locks, OpenToken, RunRecords,
+    Start, StartRegister, StatusMove, StatusWriter, TaskError, TokenStore,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -128,5 +128,12 @@ impl TokenStore for Stores {
 
     async fn drop_token(&self, token: &OpenToken) -> Result<(), TaskError> {
         self.call(format!("drop token {}", token.waits_for.as_str()), || self.memory.drop_token(token)).await
+    }
+}
+
+#[async_trait]
+impl StartRegister for Stores {
+    async fn note(&self, start: &Start) -> Result<FirstStart, TaskError> {
+        self.call(format!("note request {}", start.request_id), || self.memory.note(start)).await
     }
 }

@@ -115,7 +115,9 @@ impl Story {
     }
 
     async fn play_rollout(&self) -> Result<Report, StoryError> {
-        let input = json!({"target_version": self.fleet.target, "reason": "demonstration"});
+        let input = json!({
+            "target_version": self.fleet.target, "reason": "demonstration", "request_id": "2026-11-28T03:00:00Z"
+        });
         let arn = self.house.run_one("rollout", &format!("fleet-{}", self.fleet.target), input).await?;
         let mut report = Report::read(&self.house, &self.fleet, self.scenario.name(), &arn).await;
         report.surprises = expectation::rollout_surprises(self.scenario, &self.fleet, &report);

@@ -1,4 +1,4 @@
-//! DynamoDB: the registry, the run record, the locks and the task tokens, in three tables.
+//! DynamoDB: the registry, the run record, the locks, the task tokens and the starts, in three tables.
 //!
 //! Every write is one conditional request, or is undone by one. Nothing is retried here: a state machine does that,
 //! and every port's caller looks before it acts.
@@ -12,6 +12,7 @@ mod read;
 mod records;
 mod registry;
 mod registry_edit;
+mod starts;
 mod status;
 mod table_check;
 mod tokens;
@@ -42,7 +43,7 @@ pub use table_check::TableCheck;
 pub struct TableNames {
     /// One row a cluster; the table of the tool that was here before has the same attributes.
     pub registry: String,
-    /// What each run knows: records, audit log, task tokens.
+    /// What each run knows: records, audit log, task tokens. And which request was started by which execution.
     pub runs: String,
     /// One row a batch and a cluster. A row outlives its holder, so that its fence only grows.
     pub locks: String,

@@ -6,14 +6,15 @@
 mod locks;
 mod records;
 mod registry;
+mod starts;
 mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use guard_domain::{ClusterId, ClusterRecord, Config};
-use guard_tasks::{AuditEntry, ConfigReader, ErrorName, Lease, OpenToken, TaskError};
+use guard_domain::{BatchId, ClusterId, ClusterRecord, Config, RequestId};
+use guard_tasks::{AuditEntry, ConfigReader, ErrorName, FirstStart, Lease, OpenToken, TaskError};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -32,6 +33,8 @@ struct Tables {
     audit: BTreeMap<String, Vec<AuditEntry>>,
     /// (run, what it waits for) to token.
     tokens: BTreeMap<(String, &'static str), OpenToken>,
+    /// (machine, batch, request) to the execution that was first.
+    starts: BTreeMap<(&'static str, Option<BatchId>, RequestId), FirstStart>,
     /// Names of runs that wrote anything, for a caller that lists them.
     runs: BTreeSet<String>,
 }
@@ -118,7 +121,7 @@ impl Tables {
 }
 
 /// Resource name of a batch's lock.
-fn batch_lock(id: &guard_domain::BatchId) -> String {
+fn batch_lock(id: &BatchId) -> String {
     format!("batch#{id}")
 }
 

@@ -1,6 +1,8 @@
 //! Planning the way back: asked for by a person, or started by `batch-upgrade` with its run.
 
-use guard_domain::{BatchId, ClusterStatus, Direction, Finding, Phase, Progress, RunId, Verdict, text};
+use guard_domain::{
+    BatchId, ClusterStatus, Direction, Finding, Phase, Progress, RequestId, RunId, Verdict, text,
+};
 use serde::Deserialize;
 
 use super::{Decision, Output, PlanBatch, tickets};
@@ -14,6 +16,7 @@ use crate::{Context, Fence, TaskError, draft};
 pub(super) struct RollbackInput {
     batch_id: BatchId,
     reason: String,
+    request_id: Option<RequestId>,
 }
 
 /// Input of `batch-rollback` when `batch-upgrade` starts it.
@@ -41,9 +44,15 @@ impl PlanBatch {
             dry_run: false,
             target_version: None,
         };
+        if let Some(request_id) = &input.request_id
+            && let Some(told) =
+                self.started_before("batch-rollback", &run, request_id, &execution_arn, &config).await?
+        {
+            return Ok(told);
+        }
         if let Some(frozen) = self.frozen(&run).await? {
             run.fence = self.lock(&frozen).await?.map_err(|held| TaskError::conflict(held.to_string()))?;
-            return Ok(Self::go(run, &frozen, false));
+            return Ok(Self::go(run, &frozen));
         }
         let now = self.ledger.clock.now();
         let (mut plan, without) =
@@ -91,7 +100,7 @@ impl PlanBatch {
                 format!("planned the way back of {} clusters of {}", ids.len(), plan.batch_id),
             )
             .await?;
-        Ok(Self::go(run, &plan, false))
+        Ok(Self::go(run, &plan))
     }
 
     /// The way back inside a run: its locks are held, its failed clusters are known.
@@ -102,6 +111,6 @@ impl PlanBatch {
         let clusters =
             tickets(&plan.run_id, rollback.clusters.iter().cloned(), Direction::Rollback, rollback.attempt);
         let summary = format!("taking {} of {} clusters back", clusters.len(), plan.clusters.len());
-        Ok(Output { decision: Decision::Go, summary, run, clusters, pace: plan.pace(), nested: true })
+        Ok(Output { clusters, nested: true, ..Self::stop(Decision::Go, summary, run, &plan) })
     }
 }
