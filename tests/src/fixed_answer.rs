@@ -16,8 +16,11 @@ use tokio::net::TcpListener;
 /// The service, and what it was asked.
 pub struct FixedAnswer {
     url: String,
-    asked: Arc<Mutex<Vec<String>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
 }
+
+/// One request: its header `x-amz-target`, and its path.
+type Asked = (String, String);
 
 impl FixedAnswer {
     /// Answers every request with this document and status 200.
@@ -48,17 +51,26 @@ impl FixedAnswer {
 
     /// The header `x-amz-target` of each request.
     pub fn asked(&self) -> Vec<String> {
+        self.requests().into_iter().map(|(target, _)| target).collect()
+    }
+
+    /// The path of each request.
+    pub fn paths(&self) -> Vec<String> {
+        self.requests().into_iter().map(|(_, path)| path).collect()
+    }
+
+    fn requests(&self) -> Vec<Asked> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-async fn accept(listener: TcpListener, answer: Response<Full<Bytes>>, asked: Arc<Mutex<Vec<String>>>) {
+async fn accept(listener: TcpListener, answer: Response<Full<Bytes>>, asked: Arc<Mutex<Vec<Asked>>>) {
     while let Ok((stream, _)) = listener.accept().await {
         let (answer, asked) = (answer.clone(), Arc::clone(&asked));
         let service = service_fn(move |request: Request<Incoming>| {
             let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
-            let target = target.unwrap_or_default().to_owned();
-            asked.lock().unwrap_or_else(PoisonError::into_inner).push(target);
+            let seen = (target.unwrap_or_default().to_owned(), request.uri().path().to_owned());
+            asked.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
             let answer = answer.clone();
             async move { Ok::<_, Infallible>(answer) }
         });

@@ -24,6 +24,8 @@ pub enum System {
     SecretsManager,
     /// AWS Systems Manager, for its Parameter Store.
     Ssm,
+    /// AWS Lambda.
+    Lambda,
     /// AWS Step Functions.
     StepFunctions,
     /// Amazon DynamoDB.
@@ -45,6 +47,7 @@ impl System {
             Self::Kubernetes => "Kubernetes",
             Self::SecretsManager => "Secrets Manager",
             Self::Ssm => "SSM",
+            Self::Lambda => "Lambda",
             Self::StepFunctions => "Step Functions",
             Self::DynamoDb => "DynamoDB",
             Self::Slack => "Slack",

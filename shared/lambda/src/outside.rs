@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use guard_aws::{Aws, DynamoDb, Endpoints, OwnKeys, Parameters, Secrets, StepFunctions};
+use guard_aws::{
+    Aws, DynamoDb, Endpoints, Functions, OwnKeys, Parameters, Secrets, StepFunctions, Watcher,
+};
 use guard_domain::Config;
 use guard_http::cluster_access::ClusterAccess;
 use guard_http::{ReqwestTransport, Traced, Transport};
@@ -17,7 +19,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::config_document::ConfigDocument;
-use crate::{Admission, ConfigPlace, EndpointOverrides, Settings, SystemClock, WithSecret};
+use crate::{Admission, ConfigPlace, EndpointOverrides, Refreshed, Settings, SystemClock, WithSecret};
 
 /// Composes a function. Nothing is called yet: every client waits for its first use.
 pub struct Outside {
@@ -113,6 +115,27 @@ impl Outside {
             &self.settings.region,
             self.settings.endpoints.step_functions.as_ref(),
         ))
+    }
+
+    /// The function that watches merge requests.
+    pub fn watcher(&self) -> Arc<Watcher> {
+        let functions = Functions::new(
+            self.transport(),
+            OwnKeys::provider(self.settings.own_keys.as_ref()),
+            self.clock(),
+            &self.settings.region,
+            self.settings.endpoints.lambda.as_ref(),
+        );
+        Arc::new(Watcher::new(functions, &self.settings.watch_merges_function))
+    }
+
+    /// The webhook, by its secret, which is read again each minute that it is asked for.
+    pub fn with_webhook_token<T>(
+        &self,
+        build: impl Fn(SecretString) -> T + Send + Sync + 'static,
+    ) -> Arc<Refreshed<T>> {
+        let read = self.reader_of(&self.settings.gitlab_webhook_secret);
+        Arc::new(Refreshed::new(read, build, self.clock()))
     }
 
     /// GitLab, once its token is read: `build` gets the way out, the base URL and the token.

@@ -40,6 +40,10 @@ pub struct Settings {
     pub pagerduty_key_secret: Option<String>,
     /// `GUARD_PAGERDUTY_URL`: where PagerDuty takes events, if not at `https://events.pagerduty.com`.
     pub pagerduty_url: Option<String>,
+    /// `GUARD_GITLAB_WEBHOOK_SECRET`: name in Secrets Manager; the secret is what GitLab sends as `X-Gitlab-Token`.
+    pub gitlab_webhook_secret: String,
+    /// `GUARD_WATCH_MERGES_FUNCTION`: name or ARN of the function that the webhook wakes.
+    pub watch_merges_function: String,
     /// `GUARD_REGISTRY_TABLE`, `GUARD_RUNS_TABLE` and `GUARD_LOCKS_TABLE`: names in DynamoDB.
     pub tables: TableNames,
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, as Lambda gives them.
@@ -73,6 +77,8 @@ pub struct EndpointOverrides {
     pub dynamodb: Option<String>,
     /// `AWS_ENDPOINT_URL_SSM`.
     pub ssm: Option<String>,
+    /// `AWS_ENDPOINT_URL_LAMBDA`.
+    pub lambda: Option<String>,
 }
 
 impl Settings {
@@ -98,6 +104,9 @@ impl Settings {
             notification_webhook_secret: variables.optional("GUARD_NOTIFICATION_WEBHOOK_SECRET"),
             pagerduty_key_secret: variables.optional("GUARD_PAGERDUTY_KEY_SECRET"),
             pagerduty_url: variables.url("GUARD_PAGERDUTY_URL"),
+            gitlab_webhook_secret: variables
+                .or("GUARD_GITLAB_WEBHOOK_SECRET", "guard/gitlab-webhook-token"),
+            watch_merges_function: variables.or("GUARD_WATCH_MERGES_FUNCTION", "guard-watch-merges"),
             tables: variables.tables(),
             own_keys: variables.own_keys(),
             endpoints: EndpointOverrides {
@@ -107,6 +116,7 @@ impl Settings {
                 step_functions: variables.endpoint("AWS_ENDPOINT_URL_SFN"),
                 dynamodb: variables.endpoint("AWS_ENDPOINT_URL_DYNAMODB"),
                 ssm: variables.endpoint("AWS_ENDPOINT_URL_SSM"),
+                lambda: variables.endpoint("AWS_ENDPOINT_URL_LAMBDA"),
             },
             log_level: variables.log_level(),
         };
@@ -233,6 +243,8 @@ mod tests {
         let settings = read(&environment()).unwrap();
         assert_eq!(settings.gitlab_token_secret, "guard/gitlab-token");
         assert_eq!(settings.datadog_credentials_secret, "guard/datadog-credentials");
+        assert_eq!(settings.gitlab_webhook_secret, "guard/gitlab-webhook-token");
+        assert_eq!(settings.watch_merges_function, "guard-watch-merges");
         assert_eq!(settings.endpoints, EndpointOverrides::default());
         assert!(settings.own_keys.is_none());
         assert_eq!((settings.notification_webhook_secret, settings.pagerduty_key_secret), (None, None));

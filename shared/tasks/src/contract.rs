@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::ledger::{DecisionAnswer, MergeAnswer};
 use crate::task::Task;
 use crate::{
-    answer_decision, await_decision, await_merge, decide, judge_soak, open_merge_request, plan_batch,
+    answer_decision, await_decision, await_merge, decide, judge_soak, merge_webhook, open_merge_request, plan_batch,
     plan_rollout, post_check, pre_check, restart_proxies, settle, watch_merges, watch_rollout,
 };
 
@@ -50,6 +50,7 @@ impl Contract {
             Self::of::<open_merge_request::OpenMergeRequest>(),
             Self::of::<await_merge::AwaitMerge>().token_answered_by::<MergeAnswer>(),
             Self::of::<watch_merges::WatchMerges>(),
+            Self::of::<merge_webhook::MergeWebhook>(),
             Self::of::<watch_rollout::WatchRollout>(),
             Self::of::<restart_proxies::RestartProxies>(),
             Self::of::<judge_soak::JudgeSoak>(),

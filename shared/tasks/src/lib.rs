@@ -22,6 +22,8 @@ pub mod await_merge;
 
 pub mod watch_merges;
 
+pub mod merge_webhook;
+
 pub mod watch_rollout;
 
 pub mod restart_proxies;

@@ -7,6 +7,7 @@ mod metrics;
 mod notify;
 mod start;
 mod store;
+mod webhook;
 mod workflow;
 
 pub use cluster::{ClusterHealthReader, ProxyRestarter, RolloutReader, WorkloadReader};
@@ -18,4 +19,5 @@ pub use store::{
     AuditEntry, BatchReader, ClusterReader, ConfigReader, Fence, Lease, LockOutcome, Locks, RunRecords,
     StatusMove, StatusWriter, VersionChange,
 };
+pub use webhook::{DeliveryReader, News, WatcherWaker};
 pub use workflow::{Answered, Clock, ExecutionReader, OpenToken, TokenAnswerer, TokenStore, WaitsFor};

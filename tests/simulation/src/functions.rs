@@ -13,14 +13,14 @@ use guard_asl::{FunctionError, Invocation, Reply, StepFunctions, TaskRunner};
 use guard_aws::{Aws, Endpoints};
 use guard_datadog::Datadog;
 use guard_domain::Config;
-use guard_gitlab::GitLab;
+use guard_gitlab::{GitLab, Webhook};
 use guard_http::Transport;
 use guard_kubernetes::Clusters;
 use guard_memory::{FixedConfig, MemoryStore};
 use guard_notify::{PagerDuty, Slack};
 use guard_tasks::ledger::Ledger;
 use guard_tasks::{
-    Channels, JsonTask, answer_decision, await_decision, await_merge, decide, judge_soak, open_merge_request,
+    Channels, JsonTask, answer_decision, await_decision, await_merge, decide, judge_soak, merge_webhook, open_merge_request,
     plan_batch, plan_rollout, post_check, pre_check, restart_proxies, settle, watch_merges, watch_rollout,
 };
 use guard_world::{World, WorldSpec};
@@ -30,9 +30,10 @@ use crate::faults::{Fault, Faults};
 use crate::ports::{LocalStepFunctions, VirtualTime};
 use crate::stores::Stores;
 use crate::transport::InProcess;
+use crate::webhook::TOKEN;
 
 /// Every function's name.
-pub const FUNCTIONS: [&str; 14] = [
+pub const FUNCTIONS: [&str; 15] = [
     "plan-rollout",
     "plan-batch",
     "pre-check",
@@ -40,6 +41,7 @@ pub const FUNCTIONS: [&str; 14] = [
     "open-merge-request",
     "await-merge",
     "watch-merges",
+    "merge-webhook",
     "watch-rollout",
     "restart-proxies",
     "judge-soak",
@@ -221,6 +223,10 @@ fn tasks(
             records: store.clone(),
             notifier: notifier.clone(),
             clock,
+        }),
+        Arc::new(merge_webhook::MergeWebhook {
+            deliveries: Arc::new(Webhook::new(TOKEN.into())),
+            watcher: step_functions.clone(),
         }),
         Arc::new(watch_rollout::WatchRollout {
             rollouts: clusters.clone(),

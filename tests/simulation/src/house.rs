@@ -1,7 +1,7 @@
 //! World, stores, functions and state machines together, with one clock.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use guard_asl::{ApiError, Step, StepFunctions, Transition};
 use guard_memory::MemoryStore;
@@ -13,6 +13,7 @@ use crate::faults::{FaultHook, Faults};
 use crate::fleet::Fleet;
 use crate::functions::{Functions, function_arn};
 use crate::machines::{MachineError, machines};
+use crate::webhook::Webhook;
 
 /// Everything of one simulation.
 pub struct House {
@@ -24,6 +25,7 @@ pub struct House {
     pub service: StepFunctions,
     functions: Functions,
     faults: Arc<Faults>,
+    webhook: OnceLock<Webhook>,
 }
 
 /// A person answers the judge's question of a run, after a while.
@@ -64,7 +66,12 @@ impl House {
         let functions = Functions::new(&world, &fleet.world, &store, fleet.config.clone(), &service, &faults);
         let hook = Arc::clone(&faults);
         service.set_faults(Arc::new(move |attempt| hook.at_state(attempt)));
-        Ok(Self { world, store, service, functions, faults })
+        Ok(Self { world, store, service, functions, faults, webhook: OnceLock::new() })
+    }
+
+    /// Gives GitLab the webhook: the end of a merge request is told when it happens, beside the watcher's minutes.
+    pub fn set_webhook(&self) {
+        self.webhook.get_or_init(Webhook::default);
     }
 
     /// Outward calls so far, by system.
@@ -92,21 +99,37 @@ impl House {
     pub async fn run_watching(&self, tell: impl Fn(&Step) + Send + Sync) {
         let watcher = function_arn("watch-merges");
         let minute = SignedDuration::from_mins(1);
-        self.service.schedule_invocation(self.service.now() + minute, &watcher, json!({}));
+        let mut tick = self.service.now() + minute;
+        self.service.schedule_invocation(tick, &watcher, json!({}));
         while self.service.is_busy() {
+            self.deliver();
             let step = self.service.step(&self.functions).await;
             tell(&step);
             match step {
                 Step::Idle => break,
                 Step::Invoked { at, function, .. } => {
-                    if function == watcher && self.service.is_busy() {
-                        self.service.schedule_invocation(at + minute, &watcher, json!({}));
+                    // A watcher that was woken is one more; the next minute follows from the minute before.
+                    if function == watcher && at >= tick && self.service.is_busy() {
+                        tick = at + minute;
+                        self.service.schedule_invocation(tick, &watcher, json!({}));
                     }
                 }
                 Step::Progress { .. } => {}
             }
         }
         self.world.advance_to(self.service.now());
+    }
+
+    /// What happens in the world before the machines' next event is told when it happens.
+    fn deliver(&self) {
+        let Some(webhook) = self.webhook.get() else { return };
+        let is_before = |at: &jiff::Timestamp| self.service.next_event_at().is_none_or(|next| *at < next);
+        while let Some(at) = self.world.next_event().filter(is_before) {
+            self.world.advance_to(at);
+            for delivery in webhook.deliveries(&self.world) {
+                self.service.schedule_invocation(at, &function_arn("merge-webhook"), delivery);
+            }
+        }
     }
 
     /// Starts an execution and runs it to its end.

@@ -15,6 +15,7 @@ mod scenario;
 mod stores;
 mod story;
 mod transport;
+mod webhook;
 
 pub use faults::{Fault, FaultHook, Occasion, What};
 pub use fleet::{Fleet, FleetError, FluxFile};
@@ -26,3 +27,4 @@ pub use report::{
 };
 pub use scenario::Scenario;
 pub use story::{Story, StoryError};
+pub use webhook::{TOKEN as WEBHOOK_TOKEN, delivery};

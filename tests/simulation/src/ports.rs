@@ -7,11 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use guard_asl::{ApiError, Status, StepFunctions, VirtualClock};
-use guard_tasks::{Answered, Clock, ExecutionReader, TaskError, TokenAnswerer};
+use guard_tasks::{Answered, Clock, ExecutionReader, TaskError, TokenAnswerer, WatcherWaker};
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::faults::Faults;
+use crate::functions::function_arn;
 
 /// The interpreter's time.
 pub(crate) struct VirtualTime(pub(crate) VirtualClock);
@@ -56,5 +57,17 @@ impl TokenAnswerer for LocalStepFunctions {
             Err(ApiError::TaskDoesNotExist(_) | ApiError::TaskTimedOut(_)) => Ok(Answered::TooLate),
             Err(error) => Err(TaskError::internal(format!("SendTaskSuccess: {error}"))),
         }
+    }
+}
+
+/// Lambda, asked to start the watcher.
+#[async_trait]
+impl WatcherWaker for LocalStepFunctions {
+    async fn wake(&self) -> Result<(), TaskError> {
+        let watcher = function_arn("watch-merges");
+        let start = || -> BoxFuture<'_, ()> {
+            Box::pin(ready(self.service.schedule_invocation(self.service.now(), &watcher, json!({}))))
+        };
+        Ok(self.faults.call("Lambda", "Invoke watch-merges".to_owned(), TIMEOUT, start).await?)
     }
 }

@@ -1,6 +1,6 @@
 //! AWS. STS and EKS are the way into a cluster: [`Aws`] assumes the role of the cluster's account, asks EKS about the
-//! cluster, and signs the token its API server takes. [`Secrets`], [`Parameters`] and [`StepFunctions`] belong to GUARD's
-//! own account.
+//! cluster, and signs the token its API server takes. [`Secrets`], [`Parameters`], [`StepFunctions`] and
+//! [`Functions`] belong to GUARD's own account.
 //!
 //! Never here: a socket (every call goes through the transport port), a retry, the environment, or the time of day.
 //! Start reading at [`Aws`].
@@ -8,6 +8,7 @@
 mod credentials;
 mod dynamodb;
 mod error;
+mod functions;
 mod own_keys;
 mod parameters;
 mod sdk;
@@ -35,6 +36,7 @@ use crate::credentials::AssumedRoles;
 use crate::sdk::Sdk;
 
 pub use dynamodb::{DynamoDb, FleetRow, HeldLock, TableCheck, TableNames};
+pub use functions::{Functions, Watcher};
 pub use own_keys::{Identity, OwnKeys, TimedKeys};
 pub use parameters::Parameters;
 pub use secrets::Secrets;

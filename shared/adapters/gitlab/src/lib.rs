@@ -1,4 +1,4 @@
-//! GitLab REST v4: commits, files and merge requests of the GitOps repositories.
+//! GitLab REST v4: commits, files and merge requests of the GitOps repositories; and what its webhook delivers.
 //!
 //! Never here: a merge (people merge), a forced push, a retry, or a guess about what a file's content means. Start
 //! reading at [`GitLab`].
@@ -10,6 +10,7 @@ mod commits;
 mod files;
 mod merge_requests;
 mod open;
+mod webhook;
 mod withdraw;
 
 use std::fmt;
@@ -26,6 +27,7 @@ use secrecy::SecretString;
 use crate::client::Client;
 
 pub use access::TokenFacts;
+pub use webhook::Webhook;
 
 /// One GitLab, as one bot user.
 pub struct GitLab {

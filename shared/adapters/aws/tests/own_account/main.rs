@@ -1,10 +1,11 @@
-//! Secrets Manager, Parameter Store and Step Functions, answered by a closure.
+//! Secrets Manager, Parameter Store, Step Functions and Lambda, answered by a closure.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod account;
 mod executions;
 mod keys;
+mod functions;
 mod parameters;
 mod secrets;
 mod step_functions;
