@@ -3,8 +3,8 @@
 # cargo-deny are used where they are installed.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-stores test-stores-dynamodb-local e2e bench-lambda coverage bench lint lint-machines lint-infra generate ci \
-	build package deploy layer-istioctl clean
+.PHONY: help demo test test-stores test-stores-dynamodb-local live e2e bench-lambda coverage bench lint lint-machines \
+	lint-infra generate ci build package deploy layer-istioctl clean
 
 CARGO ?= cargo
 ROOT := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
@@ -47,6 +47,10 @@ test-stores: ## Run the stores' tests against DynamoDB's protocol; needs Python,
 test-stores-dynamodb-local: ## The same against Amazon's DynamoDB Local; see scripts/dynamodb-local for its licence
 	@$(CARGO) test -q --workspace --test stores --no-run
 	@$(ROOT)/scripts/dynamodb-local sh -c '$(STORES)'
+
+# One suite after the other, with what each says: what was skipped and which variable it wanted.
+live: ## Hold the ports against real systems, as far as variables name them; tests/live/main.rs lists them
+	@GUARD_LIVE=true $(CARGO) test -q --workspace --test live -- --nocapture --test-threads=1 real
 
 e2e: ## Drive the compiled functions by a real Step Functions API on this machine; needs Python, installs the rest
 	@$(ROOT)/scripts/e2e

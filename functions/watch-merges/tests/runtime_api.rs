@@ -81,3 +81,24 @@ async fn the_finest_log_tells_every_call_and_no_secret() {
     let gitlab = "GET /api/v4/projects/platform%2Ffleet/merge_requests/7";
     assert_eq!(called, ["Query", "BatchGetItem", "GetItem", "GetSecretValue", gitlab]);
 }
+
+/// The error line at the boundary is the only one: the SDK must not add its own.
+#[tokio::test]
+async fn a_table_that_is_out_of_order_is_one_error_line() {
+    for (status, code) in [(500, "InternalServerError"), (503, "ServiceUnavailable"), (400, "ThrottlingException")] {
+        let out_of_order = FixedAnswer::refuse(status, json!({"__type": code, "message": "why"})).await.unwrap();
+        let variables = [
+            ("GUARD_CONFIG_PARAMETER", "/guard/config"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", out_of_order.url()),
+            ("AWS_ACCESS_KEY_ID", "123456789012"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ];
+        let program = Path::new(env!("CARGO_BIN_EXE_watch-merges"));
+        let mut function = invoke(program, &variables, [json!({})]).await.unwrap();
+        assert_eq!(function.reply().await.unwrap().kind, "error");
+        let lines = function.lines().await.unwrap();
+        let [line] = &lines[..] else { panic!("{status}: one line: {lines:#?}") };
+        assert_eq!(line["level"], "ERROR");
+        assert!(line["message"].as_str().unwrap().contains(code), "{line}");
+    }
+}
