@@ -34,7 +34,10 @@ fn touched(house: &House) -> Value {
 fn assert_already_started(second: &Execution, first: &Execution, request_id: &str) {
     assert_eq!(second.status.as_str(), "SUCCEEDED", "{:?}", second.cause);
     let output = second.output.as_ref().unwrap();
-    assert_eq!((&output["outcome"], &output["first_execution"]), (&json!("AlreadyStarted"), &json!(first.arn)));
+    assert_eq!(
+        (&output["outcome"], &output["first_execution"]),
+        (&json!("AlreadyStarted"), &json!(first.arn))
+    );
     let summary = output["summary"].as_str().unwrap();
     assert!(summary.contains(request_id) && summary.contains(&first.arn), "{summary}");
 }
@@ -59,7 +62,8 @@ async fn a_batch_that_is_over_is_not_started_again_by_the_same_request() {
 #[tokio::test(flavor = "current_thread")]
 async fn of_two_deliveries_at_once_one_runs_and_the_other_ends_well() {
     let house = house();
-    let arns = ["run-1", "run-2"].map(|name| house.start("batch-upgrade", name, upgrade(Some("r-1"))).unwrap());
+    let arns =
+        ["run-1", "run-2"].map(|name| house.start("batch-upgrade", name, upgrade(Some("r-1"))).unwrap());
     house.run().await;
     let ends = arns.map(|arn| house.service.describe_execution(&arn).unwrap());
     let is_second = |end: &Execution| end.output.as_ref().is_some_and(|o| o["outcome"] == "AlreadyStarted");

@@ -98,10 +98,14 @@ async fn a_delivery_that_lies_changes_nothing() {
     let polled = play(House::new(&fleet()).unwrap(), |_, _| {}).await;
     let told = play(House::new(&fleet()).unwrap(), |house, state| {
         if state == "AwaitUpgradeMerge" {
-            for (minutes, token, action) in
-                [(1, WEBHOOK_TOKEN, "merge"), (2, WEBHOOK_TOKEN, "close"), (3, "guess", "merge"), (4, WEBHOOK_TOKEN, "open")]
-            {
-                let at = house.service.now() + SignedDuration::from_mins(minutes) + SignedDuration::from_secs(30);
+            for (minutes, token, action) in [
+                (1, WEBHOOK_TOKEN, "merge"),
+                (2, WEBHOOK_TOKEN, "close"),
+                (3, "guess", "merge"),
+                (4, WEBHOOK_TOKEN, "open"),
+            ] {
+                let at =
+                    house.service.now() + SignedDuration::from_mins(minutes) + SignedDuration::from_secs(30);
                 let said = delivery(token, 1, action, "merged");
                 house.service.schedule_invocation(at, &function_arn("merge-webhook"), said);
             }

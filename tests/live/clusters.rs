@@ -47,7 +47,10 @@ async fn reading(subject: &Subject) {
         assert!(!facts.proxies.is_empty(), "{}: only workloads with proxies", facts.workload);
         assert!(facts.proxies.iter().all(|(_, pods)| *pods > 0), "{}", facts.workload);
     }
-    let error = Clusters::new(reads(), Arc::new(Stranger(Arc::clone(&subject.access)))).health(row).await.unwrap_err();
+    let error = Clusters::new(reads(), Arc::new(Stranger(Arc::clone(&subject.access))))
+        .health(row)
+        .await
+        .unwrap_err();
     assert_eq!(error.name, ErrorName::Denied, "{error}");
 }
 

@@ -7,7 +7,8 @@ pub(crate) fn wanted<const N: usize>(suite: &str, names: [&str; N]) -> Option<[S
         return None;
     }
     let values = names.map(|name| (name, given(name)));
-    let missing: Vec<&str> = values.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| *name).collect();
+    let missing: Vec<&str> =
+        values.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| *name).collect();
     if !missing.is_empty() {
         say(&format!("skipped: {suite}: not set: {}", missing.join(", ")));
         return None;
@@ -22,7 +23,10 @@ pub(crate) fn given_or(name: &str, default: &str) -> String {
 }
 
 /// A variable; an empty one is an unset one.
-#[expect(clippy::disallowed_methods, reason = "which real systems there are is not known when this is compiled")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "which real systems there are is not known when this is compiled"
+)]
 pub(crate) fn given(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }

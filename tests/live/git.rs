@@ -44,7 +44,11 @@ async fn reading(subject: &Subject) {
         let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
         assert!(!paths.is_empty() && paths.is_sorted(), "{paths:?}");
         assert!(paths.iter().all(|path| path.starts_with(folder.as_str())), "{paths:?}");
-        assert_eq!(git.yaml_files(project, paths[0], &head).await.unwrap(), files[..1], "a file by its own path");
+        assert_eq!(
+            git.yaml_files(project, paths[0], &head).await.unwrap(),
+            files[..1],
+            "a file by its own path"
+        );
     }
     assert_eq!(git.on_branch(project, "guard-live/no-such-branch").await.unwrap(), []);
     let error = git.merge_request(project, 999_999_999).await.unwrap_err();

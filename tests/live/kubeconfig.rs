@@ -108,7 +108,10 @@ mod tests {
     #[test]
     fn a_token_is_given_or_printed() {
         let given = Context::of(&document(&json!({"token": "t"})), "c").unwrap();
-        assert_eq!((given.endpoint.as_str(), &*given.ca_pem, given.token.as_str()), ("https://127.0.0.1:6443", "PEM", "t"));
+        assert_eq!(
+            (given.endpoint.as_str(), &*given.ca_pem, given.token.as_str()),
+            ("https://127.0.0.1:6443", "PEM", "t")
+        );
         let exec = json!({"exec": {
             "command": "sh", "args": ["-c", "printf '{\"status\": {\"token\": \"%s\"}}' \"$WORD\""],
             "env": [{"name": "WORD", "value": "printed"}]

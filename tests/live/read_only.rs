@@ -34,7 +34,8 @@ async fn a_write_does_not_get_out() {
         (System::DynamoDb, Method::POST, false),
         (System::Sts, Method::POST, true),
     ] {
-        let request = http::Request::builder().method(&method).uri("https://x.example/y").body(Bytes::new()).unwrap();
+        let request =
+            http::Request::builder().method(&method).uri("https://x.example/y").body(Bytes::new()).unwrap();
         let sent = way.send(Call::new(system, request, std::time::Duration::from_secs(1))).await;
         assert_eq!(sent.is_ok(), passes, "{system} {method}");
     }

@@ -7,7 +7,8 @@ use guard_tests::runtime_api::invoke;
 use serde_json::{Value, json};
 
 fn delivery(token: &str, action: &str) -> Value {
-    let body = json!({"object_kind": "merge_request", "object_attributes": {"action": action, "state": "merged"}});
+    let body =
+        json!({"object_kind": "merge_request", "object_attributes": {"action": action, "state": "merged"}});
     json!({
         "version": "2.0", "rawPath": "/", "isBase64Encoded": false, "body": body.to_string(),
         "headers": {"x-gitlab-token": token, "x-gitlab-event": "Merge Request Hook"},
@@ -30,7 +31,8 @@ async fn only_gitlab_wakes_the_watcher() {
         ("AWS_SECRET_ACCESS_KEY", "hush-key"),
         ("RUST_LOG", "trace"),
     ];
-    let payloads = [delivery("hush-guess", "merge"), delivery("hush-token", "open"), delivery("hush-token", "merge")];
+    let payloads =
+        [delivery("hush-guess", "merge"), delivery("hush-token", "open"), delivery("hush-token", "merge")];
     let program = Path::new(env!("CARGO_BIN_EXE_merge-webhook"));
     let mut function = invoke(program, &variables, payloads).await.unwrap();
     for status in [401, 204, 202] {
@@ -39,7 +41,11 @@ async fn only_gitlab_wakes_the_watcher() {
         assert_eq!((reply.kind.as_str(), &reply.body), ("response", &expected));
     }
     let lines = function.lines().await.unwrap();
-    assert_eq!(secrets.asked(), ["secretsmanager.GetSecretValue"], "a stranger cannot make it read more often");
+    assert_eq!(
+        secrets.asked(),
+        ["secretsmanager.GetSecretValue"],
+        "a stranger cannot make it read more often"
+    );
     let path = "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aeu-west-1%3A1%3Afunction%3Aguard-watch-merges%3A7/invocations";
     assert_eq!(lambda.paths(), [path]);
     assert!(!format!("{lines:?}").contains("hush"), "no secret and no guess is written down: {lines:?}");

@@ -29,7 +29,10 @@ async fn refusals(variables: &[(&str, &str)], invocations: usize) -> Vec<(String
     refusals
 }
 
-async fn with_parameter_store(answer: FixedAnswer, invocations: usize) -> (Vec<(String, String)>, FixedAnswer) {
+async fn with_parameter_store(
+    answer: FixedAnswer,
+    invocations: usize,
+) -> (Vec<(String, String)>, FixedAnswer) {
     // Nobody listens on port 9.
     let variables = [
         ("GUARD_CONFIG_PARAMETER", "/guard/config"),
@@ -72,7 +75,10 @@ async fn the_permission_that_is_missing_is_named() {
     let (refusals, _) = with_parameter_store(store, 1).await;
     let [(name, message)] = &refusals[..] else { panic!("one invocation") };
     assert_eq!(name, "Denied");
-    assert!(message.contains("SSM GetParameter /guard/config: status 400 AccessDeniedException: "), "{message}");
+    assert!(
+        message.contains("SSM GetParameter /guard/config: status 400 AccessDeniedException: "),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -88,6 +94,7 @@ async fn a_file_that_cannot_work_is_the_answer() {
 #[tokio::test]
 async fn two_places_for_one_configuration_are_refused() {
     let both = [("GUARD_CONFIG_FILE", "guard.yaml"), ("GUARD_CONFIG_PARAMETER", "/guard/config")];
-    let message = "the function cannot start: both GUARD_CONFIG_PARAMETER and GUARD_CONFIG_FILE are set: keep one";
+    let message =
+        "the function cannot start: both GUARD_CONFIG_PARAMETER and GUARD_CONFIG_FILE are set: keep one";
     assert_eq!(refusals(&both, 1).await, [("Rejected".to_owned(), message.to_owned())]);
 }

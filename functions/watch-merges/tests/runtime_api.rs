@@ -85,8 +85,11 @@ async fn the_finest_log_tells_every_call_and_no_secret() {
 /// The error line at the boundary is the only one: the SDK must not add its own.
 #[tokio::test]
 async fn a_table_that_is_out_of_order_is_one_error_line() {
-    for (status, code) in [(500, "InternalServerError"), (503, "ServiceUnavailable"), (400, "ThrottlingException")] {
-        let out_of_order = FixedAnswer::refuse(status, json!({"__type": code, "message": "why"})).await.unwrap();
+    for (status, code) in
+        [(500, "InternalServerError"), (503, "ServiceUnavailable"), (400, "ThrottlingException")]
+    {
+        let out_of_order =
+            FixedAnswer::refuse(status, json!({"__type": code, "message": "why"})).await.unwrap();
         let variables = [
             ("GUARD_CONFIG_PARAMETER", "/guard/config"),
             ("AWS_ENDPOINT_URL_DYNAMODB", out_of_order.url()),

@@ -61,7 +61,8 @@ mod tests {
     #[test]
     fn yaml_becomes_a_checked_config() {
         let config =
-            parse_config("gitlab:\n  url: https://gitlab.example.com\npolicy:\n  soak_look_minutes: 5\n").unwrap();
+            parse_config("gitlab:\n  url: https://gitlab.example.com\npolicy:\n  soak_look_minutes: 5\n")
+                .unwrap();
         assert_eq!(config.gitlab.url, "https://gitlab.example.com");
         assert_eq!(config.policy.soak_look_minutes, 5);
     }

@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use guard_aws::{
-    Aws, DynamoDb, Endpoints, Functions, OwnKeys, Parameters, Secrets, StepFunctions, Watcher,
-};
+use guard_aws::{Aws, DynamoDb, Endpoints, Functions, OwnKeys, Parameters, Secrets, StepFunctions, Watcher};
 use guard_domain::Config;
 use guard_http::cluster_access::ClusterAccess;
 use guard_http::{ReqwestTransport, Traced, Transport};

@@ -104,8 +104,7 @@ impl Settings {
             notification_webhook_secret: variables.optional("GUARD_NOTIFICATION_WEBHOOK_SECRET"),
             pagerduty_key_secret: variables.optional("GUARD_PAGERDUTY_KEY_SECRET"),
             pagerduty_url: variables.url("GUARD_PAGERDUTY_URL"),
-            gitlab_webhook_secret: variables
-                .or("GUARD_GITLAB_WEBHOOK_SECRET", "guard/gitlab-webhook-token"),
+            gitlab_webhook_secret: variables.or("GUARD_GITLAB_WEBHOOK_SECRET", "guard/gitlab-webhook-token"),
             watch_merges_function: variables.or("GUARD_WATCH_MERGES_FUNCTION", "guard-watch-merges"),
             tables: variables.tables(),
             own_keys: variables.own_keys(),
@@ -162,7 +161,9 @@ impl Variables<'_> {
         let problem = match (parameter, file) {
             (Some(name), None) => return ConfigPlace::Parameter(name),
             (None, Some(path)) => return ConfigPlace::File(path.into()),
-            (None, None) => "neither GUARD_CONFIG_PARAMETER nor GUARD_CONFIG_FILE is set: name the configuration",
+            (None, None) => {
+                "neither GUARD_CONFIG_PARAMETER nor GUARD_CONFIG_FILE is set: name the configuration"
+            }
             (Some(_), Some(_)) => "both GUARD_CONFIG_PARAMETER and GUARD_CONFIG_FILE are set: keep one",
         };
         self.problems.push(problem.to_owned());
@@ -284,10 +285,7 @@ mod tests {
         assert_eq!(read(&variables).unwrap().config, ConfigPlace::File("guard.yaml".into()));
         variables.insert("GUARD_CONFIG_PARAMETER", "/guard/config");
         let both = read(&variables).unwrap_err();
-        assert_eq!(
-            both.to_string(),
-            "both GUARD_CONFIG_PARAMETER and GUARD_CONFIG_FILE are set: keep one"
-        );
+        assert_eq!(both.to_string(), "both GUARD_CONFIG_PARAMETER and GUARD_CONFIG_FILE are set: keep one");
         variables.insert("GUARD_CONFIG_FILE", "");
         assert_eq!(read(&variables).unwrap().config, ConfigPlace::Parameter("/guard/config".into()));
         variables.remove("GUARD_CONFIG_PARAMETER");

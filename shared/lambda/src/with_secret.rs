@@ -163,7 +163,7 @@ mod tests {
             let (secret, address) = (kept.lock().unwrap().clone(), place.lock().unwrap().clone());
             async move {
                 // Gives way once, as a call over the network does.
-                futures::pending!();
+                tokio::task::yield_now().await;
                 let secret = secret.ok_or_else(|| TaskError::new(ErrorName::Throttled, "400"))?;
                 Ok(Admission { address, secret: SecretString::from(secret) })
             }

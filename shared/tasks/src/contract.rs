@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::ledger::{DecisionAnswer, MergeAnswer};
 use crate::task::Task;
 use crate::{
-    answer_decision, await_decision, await_merge, decide, judge_soak, merge_webhook, open_merge_request, plan_batch,
-    plan_rollout, post_check, pre_check, restart_proxies, settle, watch_merges, watch_rollout,
+    answer_decision, await_decision, await_merge, decide, judge_soak, merge_webhook, open_merge_request,
+    plan_batch, plan_rollout, post_check, pre_check, restart_proxies, settle, watch_merges, watch_rollout,
 };
 
 /// The JSON Schemas of one task.

@@ -8,9 +8,7 @@
 
 use std::sync::Arc;
 
-use guard_domain::{
-    BatchId, ClusterStatus, Direction, IstioVersion, RequestId, RunId, child_name, in_order,
-};
+use guard_domain::{BatchId, ClusterStatus, Direction, IstioVersion, RequestId, RunId, child_name, in_order};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -20,8 +20,9 @@ use guard_memory::{FixedConfig, MemoryStore};
 use guard_notify::{PagerDuty, Slack};
 use guard_tasks::ledger::Ledger;
 use guard_tasks::{
-    Channels, JsonTask, answer_decision, await_decision, await_merge, decide, judge_soak, merge_webhook, open_merge_request,
-    plan_batch, plan_rollout, post_check, pre_check, restart_proxies, settle, watch_merges, watch_rollout,
+    Channels, JsonTask, answer_decision, await_decision, await_merge, decide, judge_soak, merge_webhook,
+    open_merge_request, plan_batch, plan_rollout, post_check, pre_check, restart_proxies, settle,
+    watch_merges, watch_rollout,
 };
 use guard_world::{World, WorldSpec};
 use serde_json::Value;

@@ -14,7 +14,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::retry::{ReconnectMode, RetryConfig};
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use bytes::Bytes;
@@ -67,7 +67,9 @@ impl Sdk {
             .credentials_provider(credentials)
             .http_client(self.way_out(system))
             .time_source(ClockTime(Arc::clone(&self.clock)))
-            .retry_config(RetryConfig::disabled())
+            // Connections are the transport's. The SDK would look for one to close at each 5xx, and write an error that
+            // it finds none.
+            .retry_config(RetryConfig::disabled().with_reconnect_mode(ReconnectMode::ReuseAllConnections))
             .timeout_config(TimeoutConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .identity_cache(IdentityCache::no_cache());

@@ -44,14 +44,16 @@ impl SignedService {
     pub(crate) async fn post(&self, label: &str, ask: Ask<'_>) -> Result<http::Response<Bytes>, TaskError> {
         let request = self.signed(&ask).await.map_err(|error| error.context(label))?;
         let call = Call::new(self.system, request, ask.timeout).repeatable();
-        let answer = self.transport.send(call).await.map_err(|error| TaskError::from(error).context(label))?;
+        let answer =
+            self.transport.send(call).await.map_err(|error| TaskError::from(error).context(label))?;
         if answer.status().is_success() { Ok(answer) } else { Err(error::refused(&answer).context(label)) }
     }
 
     async fn signed(&self, ask: &Ask<'_>) -> Result<http::Request<Bytes>, TaskError> {
-        let credentials = self.credentials.provide_credentials().await.map_err(|error| {
-            TaskError::new(ErrorName::Denied, format!("no usable credentials: {error}"))
-        })?;
+        let credentials =
+            self.credentials.provide_credentials().await.map_err(|error| {
+                TaskError::new(ErrorName::Denied, format!("no usable credentials: {error}"))
+            })?;
         let body = Bytes::from(ask.body.to_string());
         let mut request = http::Request::post(format!("{}{}", self.base(), ask.path));
         for (name, value) in ask.headers {

@@ -4,8 +4,8 @@
 
 mod account;
 mod executions;
-mod keys;
 mod functions;
+mod keys;
 mod parameters;
 mod secrets;
 mod step_functions;

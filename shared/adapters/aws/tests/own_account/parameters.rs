@@ -76,8 +76,7 @@ async fn refusals_name_the_action_the_parameter_and_the_remedy() {
 
 #[tokio::test]
 async fn what_is_no_parameter_is_an_error_that_shows_nothing_of_it() {
-    for body in
-        [json!({}), json!({"Parameter": {"Value": 5}}), json!({"Parameter": "hush"}), json!(["hush"])]
+    for body in [json!({}), json!({"Parameter": {"Value": 5}}), json!({"Parameter": "hush"}), json!(["hush"])]
     {
         let error = read(200, body).await.0.unwrap_err();
         assert_eq!(error.name, ErrorName::Internal);

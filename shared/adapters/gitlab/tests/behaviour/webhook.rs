@@ -26,7 +26,9 @@ fn delivery(action: &str, state: &str) -> Value {
 
 #[tokio::test]
 async fn a_merge_request_that_ended_is_news() {
-    for (action, state) in [("merge", "merged"), ("close", "closed"), ("update", "merged"), ("update", "closed")] {
+    for (action, state) in
+        [("merge", "merged"), ("close", "closed"), ("update", "merged"), ("update", "closed")]
+    {
         assert_eq!(read(&delivery(action, state)).await, News::MergeRequestEnded, "{action} {state}");
     }
 }
@@ -57,7 +59,9 @@ async fn what_is_no_document_is_unreadable() {
 #[tokio::test]
 async fn without_the_secret_nothing_is_read() {
     let body = delivery("merge", "merged").to_string();
-    for token in [None, Some(""), Some("hush-toke"), Some("hush-tokem"), Some("hush-token "), Some("hush-tokens")] {
+    for token in
+        [None, Some(""), Some("hush-toke"), Some("hush-tokem"), Some("hush-token "), Some("hush-tokens")]
+    {
         assert_eq!(read_with(token, body.as_bytes()).await, News::NotAuthentic, "{token:?}");
     }
     // A secret that is empty opens to nobody, not to everybody.
