@@ -12,7 +12,7 @@ use guard_lambda::SystemClock;
 use guard_memory::{FixedConfig, MemoryStore};
 use guard_tasks::ledger::Ledger;
 use guard_tasks::{
-    Clock, ExecutionReader, JsonTask, TaskError, decide, open_merge_request, plan_batch, pre_check,
+    Channels, Clock, ExecutionReader, JsonTask, TaskError, decide, open_merge_request, plan_batch, pre_check,
 };
 use serde_json::{Value, json};
 
@@ -78,7 +78,7 @@ async fn walk(subject: Subject) -> [Value; 4] {
         ledger: ledger.clone(),
     };
     let checked = check.invoke(json!({"run": run, "cluster_id": row.cluster_id})).await.unwrap();
-    let decided = decide::Decide { ledger: ledger.clone() }
+    let decided = decide::Decide { notifier: Channels::default(), ledger: ledger.clone() }
         .invoke(json!({"run": run, "gate": "pre_check", "results": [checked]}))
         .await
         .unwrap();

@@ -221,6 +221,56 @@ fn datadog_keys(name: &str, document: &SecretString) -> Result<DatadogKeys, Task
 #[cfg(test)]
 mod tests {
     use super::*;
+    use guard_tasks::{CommitReader, ErrorName};
+
+    /// Composed of a configuration without GitLab, and no key to AWS.
+    fn outside() -> Outside {
+        let file = std::env::temp_dir().join(format!("guard-outside-{}.yaml", std::process::id()));
+        std::fs::write(&file, "{}\n").unwrap();
+        let settings = Settings::read(&|name| match name {
+            "GUARD_CONFIG_FILE" => Some(file.to_str()?.to_owned()),
+            name if name.starts_with("AWS_") && !name.contains("KEY") && !name.contains("TOKEN") => {
+                (!name.contains("ENDPOINT") && !name.contains("LOG")).then(|| "x".to_owned())
+            }
+            _ => None,
+        });
+        Outside::new(settings.unwrap())
+    }
+
+    struct Nobody;
+
+    #[async_trait::async_trait]
+    impl CommitReader for Nobody {
+        async fn head(&self, _: &str, _: &str) -> Result<String, TaskError> {
+            Err(TaskError::internal("a client was made"))
+        }
+
+        async fn is_ancestor(&self, _: &str, _: &str, _: &str) -> Result<bool, TaskError> {
+            Err(TaskError::internal("a client was made"))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_gitlab_that_is_not_named_is_told_when_it_is_needed() {
+        let gitlab = outside().with_gitlab_token(|_, _, _| Nobody);
+        let error = gitlab.head("g/p", "main").await.unwrap_err();
+        assert_eq!(error.name, ErrorName::Rejected);
+        assert_eq!(
+            error.chain(),
+            "read configuration: config gitlab.url is empty: name the GitLab that people open"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_cannot_be_read_is_told_by_its_name() {
+        let datadog = outside().with_datadog_keys(|_, _, _, _| Nobody);
+        let error = datadog.head("g/p", "main").await.unwrap_err();
+        assert_eq!(error.name, ErrorName::Denied);
+        assert!(
+            error.chain().contains("Secrets Manager GetSecretValue guard/datadog-credentials"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn datadog_keys_are_two_and_never_shown() {

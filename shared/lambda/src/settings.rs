@@ -88,7 +88,7 @@ impl Settings {
         Self::read(&|name| std::env::var(name).ok())
     }
 
-    fn read(environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, InitError> {
+    pub(crate) fn read(environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, InitError> {
         let mut variables = Variables { environment, problems: Vec::new() };
         for name in OF_LAMBDA {
             variables.required(name);

@@ -6,6 +6,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::lock::Mutex;
 use guard_tasks::{ErrorName, TaskError};
@@ -17,7 +18,7 @@ type Build<T> = dyn Fn(Admission) -> Result<T, TaskError> + Send + Sync;
 /// What a client of a vendor is made of.
 #[derive(Debug, Clone)]
 pub struct Admission {
-    /// Where the vendor is, from the configuration.
+    /// Where the vendor is, from the configuration; empty for a client that knows.
     pub address: String,
     /// What it lets us in with.
     pub secret: SecretString,
@@ -57,6 +58,16 @@ impl<T> WithSecret<T> {
         build: impl Fn(Admission) -> Result<T, TaskError> + Send + Sync + 'static,
     ) -> Self {
         Self { read: Box::new(read), build: Box::new(build), kept: Mutex::new(None) }
+    }
+
+    /// The same for a client that needs nothing but the secret.
+    pub fn of_secret(
+        read: impl Fn() -> BoxFuture<'static, Result<SecretString, TaskError>> + Send + Sync + 'static,
+        build: impl Fn(SecretString) -> Result<T, TaskError> + Send + Sync + 'static,
+    ) -> Self {
+        let admit = |secret| Admission { address: String::new(), secret };
+        let read = move || read().map(move |secret| secret.map(admit)).boxed();
+        Self::new(read, move |admission| build(admission.secret))
     }
 
     async fn call<R, F, Fut>(&self, act: F) -> Result<R, TaskError>
@@ -118,7 +129,6 @@ impl<T> fmt::Debug for WithSecret<T> {
 mod tests {
     use super::*;
     use async_trait::async_trait;
-    use futures::FutureExt as _;
     use guard_tasks::CommitReader;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};

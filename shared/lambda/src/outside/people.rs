@@ -29,12 +29,12 @@ impl Outside {
         let chat = self.settings.notification_webhook_secret.as_deref().map(|name| {
             let transport = self.transport();
             let build = move |url| Ok(chat(Arc::clone(&transport), url));
-            self.counted(Channel::Chat, WithSecret::new(self.reader_of(name), build))
+            self.counted(Channel::Chat, WithSecret::of_secret(self.reader_of(name), build))
         });
         let pager = self.settings.pagerduty_key_secret.as_deref().map(|name| {
             let (transport, base_url) = (self.transport(), self.settings.pagerduty_url.clone());
             let build = move |key| Ok(pager(Arc::clone(&transport), base_url.as_deref(), key));
-            self.counted(Channel::Pager, WithSecret::new(self.reader_of(name), build))
+            self.counted(Channel::Pager, WithSecret::of_secret(self.reader_of(name), build))
         });
         Channels { chat, pager }
     }
