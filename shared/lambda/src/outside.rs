@@ -101,7 +101,11 @@ impl Outside {
     pub fn cluster_access(&self) -> Arc<dyn ClusterAccess> {
         let EndpointOverrides { sts, eks, .. } = self.settings.endpoints.clone();
         let keys = OwnKeys::provider(self.settings.own_keys.as_ref());
-        Arc::new(Aws::new(self.transport(), keys, self.clock(), Endpoints { sts, eks }))
+        let aws = Aws::new(self.transport(), keys, self.clock(), Endpoints { sts, eks });
+        Arc::new(match &self.settings.external_id {
+            Some(id) => aws.with_external_id(id),
+            None => aws,
+        })
     }
 
     /// Executions and task tokens.

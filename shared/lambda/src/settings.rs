@@ -44,6 +44,8 @@ pub struct Settings {
     pub gitlab_webhook_secret: String,
     /// `GUARD_WATCH_MERGES_FUNCTION`: name or ARN of the function that the webhook wakes.
     pub watch_merges_function: String,
+    /// `GUARD_EXTERNAL_ID`: sent when a member account's role is assumed, for roles that ask for one.
+    pub external_id: Option<String>,
     /// `GUARD_REGISTRY_TABLE`, `GUARD_RUNS_TABLE` and `GUARD_LOCKS_TABLE`: names in DynamoDB.
     pub tables: TableNames,
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, as Lambda gives them.
@@ -106,6 +108,7 @@ impl Settings {
             pagerduty_url: variables.url("GUARD_PAGERDUTY_URL"),
             gitlab_webhook_secret: variables.or("GUARD_GITLAB_WEBHOOK_SECRET", "guard/gitlab-webhook-token"),
             watch_merges_function: variables.or("GUARD_WATCH_MERGES_FUNCTION", "guard-watch-merges"),
+            external_id: variables.optional("GUARD_EXTERNAL_ID"),
             tables: variables.tables(),
             own_keys: variables.own_keys(),
             endpoints: EndpointOverrides {
@@ -247,7 +250,7 @@ mod tests {
         assert_eq!(settings.gitlab_webhook_secret, "guard/gitlab-webhook-token");
         assert_eq!(settings.watch_merges_function, "guard-watch-merges");
         assert_eq!(settings.endpoints, EndpointOverrides::default());
-        assert!(settings.own_keys.is_none());
+        assert!(settings.own_keys.is_none() && settings.external_id.is_none());
         assert_eq!((settings.notification_webhook_secret, settings.pagerduty_key_secret), (None, None));
         assert_eq!(settings.tables, TableNames::default());
         assert_eq!(settings.tables.registry, "guard-cluster-registry");
