@@ -104,9 +104,9 @@ fn of_world(outside: &Outside, may_write: bool) -> Subject {
     Subject {
         git: Box::new(git),
         stranger: Box::new(GitLab::new(reads(), url, "glpat-no-such-token".to_owned().into())),
-        project: row.gitlab_repo.to_string(),
+        project: row.gitlab_repo.clone(),
         branch: "main".into(),
-        folder: Some(row.flux_config_path.to_string()),
+        folder: Some(row.flux_config_path.clone()),
     }
 }
 

@@ -144,6 +144,17 @@ impl TaskRunner for Functions {
     }
 }
 
+fn ledger(config: Config, store: &Arc<Stores>, clock: &Arc<VirtualTime>) -> Ledger {
+    Ledger {
+        config: Arc::new(FixedConfig(config)),
+        batches: store.clone(),
+        clusters: store.clone(),
+        statuses: store.clone(),
+        records: store.clone(),
+        clock: clock.clone(),
+    }
+}
+
 /// The composition that the functions' own packages make for AWS, over one transport.
 fn tasks(
     transport: Arc<dyn Transport>,
@@ -173,14 +184,7 @@ fn tasks(
         spec.datadog_api_key.clone().into(),
         spec.datadog_app_key.clone().into(),
     ));
-    let ledger = Ledger {
-        config: Arc::new(FixedConfig(config)),
-        batches: store.clone(),
-        clusters: store.clone(),
-        statuses: store.clone(),
-        records: store.clone(),
-        clock: clock.clone(),
-    };
+    let ledger = ledger(config, &store, &clock);
     vec![
         Arc::new(plan_rollout::PlanRollout { starts: store.clone(), ledger: ledger.clone() }),
         Arc::new(plan_batch::PlanBatch {

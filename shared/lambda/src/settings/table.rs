@@ -21,7 +21,8 @@ const fn defaulted(name: &'static str, default: &'static str, what: &'static str
 
 /// All of them, in the order of docs/configuration.md.
 pub const VARIABLES: &[Variable] = &[
-    variable("GUARD_CONFIG_FILE", "the configuration document: a path"),
+    variable("GUARD_CONFIG_PARAMETER", "the configuration document: a name in SSM Parameter Store"),
+    variable("GUARD_CONFIG_FILE", "the same as a path; exactly one of the two is set"),
     defaulted("GUARD_REGISTRY_TABLE", "guard-cluster-registry", "table of the clusters"),
     defaulted("GUARD_RUNS_TABLE", "guard-runs", "table of the run records"),
     defaulted("GUARD_LOCKS_TABLE", "guard-locks", "table of the locks"),
@@ -48,6 +49,17 @@ pub const VARIABLES: &[Variable] = &[
         "https://events.pagerduty.com",
         "where PagerDuty takes events; `https://events.eu.pagerduty.com` in its service region of the EU",
     ),
+    defaulted(
+        "GUARD_GITLAB_WEBHOOK_SECRET",
+        "guard/gitlab-webhook-token",
+        "for `merge-webhook`: name of the secret that GitLab sends as `X-Gitlab-Token`",
+    ),
+    defaulted(
+        "GUARD_WATCH_MERGES_FUNCTION",
+        "guard-watch-merges",
+        "for `merge-webhook`: name or ARN of the function that it wakes",
+    ),
+    variable("GUARD_EXTERNAL_ID", "sent when a member account's role is assumed, for roles that ask for one"),
     defaulted("RUST_LOG", "info", "log level, one word: `trace`, `debug`, `info`, `warn`, `error`, `off`"),
     variable("AWS_LAMBDA_LOG_LEVEL", "log level as Lambda is configured, where `RUST_LOG` is not set"),
     variable("AWS_ENDPOINT_URL", "where all AWS services are, when they are not where AWS has them"),
@@ -56,6 +68,8 @@ pub const VARIABLES: &[Variable] = &[
     variable("AWS_ENDPOINT_URL_SECRETS_MANAGER", "the same"),
     variable("AWS_ENDPOINT_URL_SFN", "the same"),
     variable("AWS_ENDPOINT_URL_DYNAMODB", "the same"),
+    variable("AWS_ENDPOINT_URL_SSM", "the same"),
+    variable("AWS_ENDPOINT_URL_LAMBDA", "the same"),
     variable("AWS_REGION", "where GUARD itself runs; set by Lambda"),
     variable("AWS_ACCESS_KEY_ID", "the function's role; set by Lambda"),
     variable("AWS_SECRET_ACCESS_KEY", "the same"),
@@ -106,5 +120,7 @@ mod tests {
         assert_eq!(settings.tables.locks, default("GUARD_LOCKS_TABLE"));
         assert_eq!(settings.gitlab_token_secret, default("GUARD_GITLAB_TOKEN_SECRET"));
         assert_eq!(settings.datadog_credentials_secret, default("GUARD_DATADOG_CREDENTIALS_SECRET"));
+        assert_eq!(settings.gitlab_webhook_secret, default("GUARD_GITLAB_WEBHOOK_SECRET"));
+        assert_eq!(settings.watch_merges_function, default("GUARD_WATCH_MERGES_FUNCTION"));
     }
 }
