@@ -57,7 +57,20 @@ done
 
 case $status in
     SUCCEEDED)
-        field output
+        output=$(field output) || { echo "it succeeded, and what it says cannot be read" >&2; exit 6; }
+        echo "$output"
+        # The request was started before, and nothing was done here: how it ends is for the first execution to say.
+        case $output in
+            *'"AlreadyStarted"'*)
+                first=$(printf '%s\n' "$output" | sed -n 's/.*"first_execution": *"\([^"]*\)".*/\1/p')
+                case $first in
+                    "$execution") ;;
+                    *:execution:*) exec sh "$0" "$first" ;;
+                esac
+                echo "the request was started before, and the first execution cannot be read" >&2
+                exit 6
+                ;;
+        esac
         exit 0
         ;;
     FAILED)

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot read the template has failed")]
 
 mod access;
+mod again;
 mod examples;
 mod functions;
 mod machines;
