@@ -130,7 +130,7 @@ fn whatever_can_go_wrong_has_its_alarm() {
     }
     has("AWS/Lambda Throttles", "");
     has("AWS/Lambda Invocations", "guard-watch-merges");
-    has("AWS/Lambda Invocations", "guard-await-decision");
+    has("GUARD WaitingForPerson", "guard-watch-merges");
 }
 
 #[test]
