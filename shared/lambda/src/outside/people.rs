@@ -93,6 +93,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_channel_is_on_when_its_secret_is_named() {
+        let on = |secret: &'static str| {
+            let environment = move |asked: &str| {
+                let is_needed = ["AWS_REGION", "GUARD_CONFIG_FILE"].contains(&asked)
+                    || (asked.starts_with("AWS_LAMBDA_") && asked != "AWS_LAMBDA_LOG_LEVEL");
+                (is_needed || asked == secret).then(|| "x".to_owned())
+            };
+            let outside = Outside::new(crate::Settings::read(&environment).unwrap());
+            let channels = outside.notifier(|_, _| Mute(false), |_, _, _| Mute(false));
+            (channels.chat.is_some(), channels.pager.is_some())
+        };
+        assert_eq!(on(""), (false, false));
+        assert_eq!(on("GUARD_NOTIFICATION_WEBHOOK_SECRET"), (true, false));
+        assert_eq!(on("GUARD_PAGERDUTY_KEY_SECRET"), (false, true));
+    }
+
     #[tokio::test]
     async fn only_what_failed_is_counted() {
         let lines: Arc<Mutex<Vec<Value>>> = Arc::default();
