@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use guard_domain::notification::{Incident, Notification, Urgency};
 use guard_http::{System, Transport};
 use guard_tasks::{Context as _, Notifier, TaskError};
+use http::StatusCode;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 
-use crate::post::post;
+use crate::post::{Refused, post};
 
 /// Where events go, unless told otherwise.
 const EVENTS: &str = "https://events.pagerduty.com";
@@ -36,8 +37,13 @@ impl PagerDuty {
     async fn send(&self, operation: &'static str, mut event: Value) -> Result<(), TaskError> {
         event["routing_key"] = Value::from(self.routing_key.expose_secret().trim());
         // What PagerDuty says may quote the event, and with it the key.
-        let told = |answer: &[u8]| reason(answer, self.routing_key.expose_secret().trim());
-        post(self.transport.as_ref(), System::PagerDuty, operation, &self.address, &event, told).await
+        let refused = |status: StatusCode, answer: &[u8]| {
+            let detail = reason(answer, self.routing_key.expose_secret().trim());
+            // A key that is not known is an event that is not valid.
+            let is_unknown_secret = status == StatusCode::BAD_REQUEST && detail.contains("routing_key");
+            Refused { detail, is_unknown_secret }
+        };
+        post(self.transport.as_ref(), System::PagerDuty, operation, &self.address, &event, refused).await
     }
 }
 

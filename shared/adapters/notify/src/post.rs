@@ -4,14 +4,22 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use guard_http::{Call, System, Transport, refusal};
-use guard_tasks::{Context as _, TaskError};
+use guard_tasks::{Context as _, ErrorName, TaskError};
 use http::header::CONTENT_TYPE;
-use http::{Request, Uri};
+use http::{Request, StatusCode, Uri};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 /// Both services answer in a fraction of a second, and a run waits for nobody who does not.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a refusal says.
+pub(crate) struct Refused {
+    /// In the service's own words, without a secret.
+    pub(crate) detail: String,
+    /// The secret opens nothing any more. That is `Denied`, whatever the status: a newer one may have been stored.
+    pub(crate) is_unknown_secret: bool,
+}
 
 /// Posts it; anything but a success is an error. Neither the address nor the answer's body is in its text: of an address
 /// the path is the secret, and an answer may quote it.
@@ -21,7 +29,7 @@ pub(crate) async fn post(
     operation: &'static str,
     address: &SecretString,
     body: &Value,
-    told: impl Fn(&[u8]) -> String + Send,
+    refused: impl Fn(StatusCode, &[u8]) -> Refused + Send,
 ) -> Result<(), TaskError> {
     let request = Request::post(uri(address)?)
         .header(CONTENT_TYPE, "application/json")
@@ -34,7 +42,12 @@ pub(crate) async fn post(
     if answer.status().is_success() {
         return Ok(());
     }
-    Err(refusal(&label, answer.status(), answer.headers(), &told(answer.body())))
+    let Refused { detail, is_unknown_secret } = refused(answer.status(), answer.body());
+    let mut error = refusal(&label, answer.status(), answer.headers(), &detail);
+    if is_unknown_secret {
+        error.name = ErrorName::Denied;
+    }
+    Err(error)
 }
 
 /// The address, if it may be called: a secret travels encrypted, or does not leave this machine.

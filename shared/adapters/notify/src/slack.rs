@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use guard_domain::notification::{Incident, Link, Next, Notification, Urgency};
 use guard_http::{System, Transport};
 use guard_tasks::{Context as _, Notifier, TaskError};
+use http::StatusCode;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::post::post;
+use crate::post::{Refused, post};
 
 /// Characters of a heading; Slack refuses the whole message beyond it.
 const HEADING: usize = 150;
@@ -42,9 +43,12 @@ impl Slack {
 impl Notifier for Slack {
     async fn notify(&self, notification: &Notification) -> Result<(), TaskError> {
         let body = message(notification);
-        // Slack refuses with one word: `invalid_token`, `channel_is_archived`.
-        let told = |answer: &[u8]| word(answer);
-        post(self.transport.as_ref(), System::Slack, "post message", &self.url, &body, told)
+        // Slack refuses with one word: `invalid_token`, `channel_is_archived`. A webhook that was taken away is not there.
+        let refused = |status: StatusCode, answer: &[u8]| Refused {
+            detail: word(answer),
+            is_unknown_secret: matches!(status.as_u16(), 403 | 404 | 410),
+        };
+        post(self.transport.as_ref(), System::Slack, "post message", &self.url, &body, refused)
             .await
             .context("notify by webhook")
     }

@@ -10,7 +10,7 @@ async fn statuses_are_named_and_no_secret_is_told() {
     for (code, name) in [
         (400, ErrorName::Rejected),
         (403, ErrorName::Denied),
-        (404, ErrorName::Rejected),
+        (413, ErrorName::Internal),
         (429, ErrorName::Throttled),
         (500, ErrorName::Transient),
         (302, ErrorName::Internal),
@@ -35,6 +35,21 @@ async fn the_services_own_words_are_kept() {
     let body = r#"{"status": "invalid event", "errors": ["'severity' is wrong"]}"#;
     let [_, pager] = Out::new(move || status(400, body)).refusals().await;
     assert_eq!(pager.chain(), "notify by pager: PagerDuty trigger incident: status 400: 'severity' is wrong");
+}
+
+/// A secret that opens nothing any more is `Denied`: then whoever holds it reads the stored one again.
+#[tokio::test]
+async fn a_secret_that_was_taken_away_is_denied() {
+    for (code, word) in [(403, "invalid_token"), (404, "no_service"), (410, "channel_is_archived")] {
+        let [slack, _] = Out::new(move || status(code, word)).refusals().await;
+        assert_eq!(slack.name, ErrorName::Denied, "{slack}");
+    }
+    let unknown = r#"{"status": "invalid event", "errors": ["'routing_key' is invalid or missing"]}"#;
+    let [_, pager] = Out::new(move || status(400, unknown)).refusals().await;
+    assert_eq!(pager.name, ErrorName::Denied, "{pager}");
+    let wrong = r#"{"status": "invalid event", "errors": ["'severity' is wrong"]}"#;
+    let [_, pager] = Out::new(move || status(400, wrong)).refusals().await;
+    assert_eq!(pager.name, ErrorName::Rejected, "{pager}");
 }
 
 #[tokio::test]
