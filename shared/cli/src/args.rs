@@ -7,7 +7,7 @@ mod simulate;
 use clap::{Args, Parser, Subcommand};
 use guard_domain::IstioVersion;
 
-pub(crate) use follow::{FollowOptions, MonitorOptions, RollbackOptions, RunOptions};
+pub(crate) use follow::{DecisionOptions, FollowOptions, MonitorOptions, RollbackOptions, RunOptions};
 pub(crate) use registry::{AddOptions, DocumentFormat, ImportOptions, Registry, RemoveOptions, ShowOptions};
 pub(crate) use simulate::SimulateOptions;
 
@@ -71,11 +71,23 @@ pub(crate) enum Command {
     /// Take a batch back to the version it had before
     Rollback(RollbackOptions),
 
+    /// Answer the question of a run: the clusters are well enough, go on
+    Approve(DecisionOptions),
+
+    /// Answer the question of a run: they are not, take them back
+    Reject(DecisionOptions),
+
     /// Show the clusters of the registry
     List(ListOptions),
 
     /// Show what runs, what waits for a person, and how the last runs ended
     Status(StatusOptions),
+
+    /// Check the configuration, and that everything GUARD needs is there and reachable
+    ///
+    /// Asks for every problem at once: keys and values of the configuration, tables, state machines, registry, secrets,
+    /// GitLab and Datadog with the rights that GUARD needs there. Nothing is written anywhere.
+    Validate(ValidateOptions),
 
     /// Keep the clusters that GUARD knows
     #[command(subcommand)]
@@ -127,6 +139,17 @@ pub(crate) struct StatusOptions {
     /// Only this execution
     #[arg(long, value_name = "ARN")]
     pub(crate) execution: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ValidateOptions {
+    /// Configuration file to check [default: GUARD_CONFIG_FILE, else the parameter that the functions read]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<std::path::PathBuf>,
+
+    /// Look at the file alone; call nothing
+    #[arg(long)]
+    pub(crate) offline: bool,
 }
 
 /// How a result is printed.

@@ -4,11 +4,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use guard_aws::{DynamoDb, Execution, StepFunctions, TableNames};
+use guard_aws::{DynamoDb, Execution, Identity, Secrets, StepFunctions, TableNames};
 use guard_domain::BatchId;
 use guard_http::{ReqwestTransport, Transport};
 use guard_tasks::{Clock, ErrorName, TaskError};
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use crate::args::Target;
 use crate::credentials;
@@ -59,13 +60,17 @@ pub(crate) struct Deployment {
     pub(crate) prefix: String,
     pub(crate) region: String,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) identity: Identity,
     pub(crate) machines: StepFunctions,
     pub(crate) stores: DynamoDb,
+    known: OnceCell<Vec<(String, String)>>,
+    surroundings: Surroundings,
 }
 
 impl Deployment {
     /// Finds credentials and region. Nothing is called yet but, where it is needed for them, the AWS CLI.
-    pub(crate) fn open(target: &Target, surroundings: &Surroundings) -> Result<Self, Failure> {
+    pub(crate) fn open(target: &Target, surroundings: Surroundings) -> Result<Self, Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let profile = target.profile.as_deref();
         let region = target
@@ -78,10 +83,10 @@ impl Deployment {
                 Failure::error("no AWS region: nothing says where GUARD runs")
                     .next("set AWS_REGION, or name it: guard --region REGION")
             })?;
-        let identity = credentials::provider(surroundings, profile, Arc::clone(&clock))?;
+        let identity = credentials::provider(&surroundings, profile, Arc::clone(&clock))?;
         let transport: Arc<dyn Transport> = Arc::new(ReqwestTransport::new());
-        let tables = tables(surroundings, &target.prefix);
-        let endpoint = |service| endpoint(surroundings, service);
+        let tables = tables(&surroundings, &target.prefix);
+        let endpoint = |service| endpoint(&surroundings, service);
         let machines = StepFunctions::new(
             Arc::clone(&transport),
             identity.clone(),
@@ -90,21 +95,55 @@ impl Deployment {
             endpoint("SFN")?.as_ref(),
         );
         let stores = DynamoDb::new(
-            transport,
-            identity,
+            Arc::clone(&transport),
+            identity.clone(),
             Arc::clone(&clock),
             &region,
             endpoint("DYNAMODB")?.as_ref(),
             tables,
         );
         let prefix = target.prefix.clone();
-        Ok(Self { prefix, region, clock, machines, stores })
+        Ok(Self {
+            prefix,
+            region,
+            clock,
+            transport,
+            identity,
+            machines,
+            stores,
+            known: OnceCell::new(),
+            surroundings,
+        })
+    }
+
+    /// Secrets Manager.
+    pub(crate) fn secrets(&self) -> Result<Secrets, Failure> {
+        let endpoint = self.endpoint("SECRETS_MANAGER")?;
+        let (transport, clock) = (Arc::clone(&self.transport), Arc::clone(&self.clock));
+        Ok(Secrets::new(transport, self.identity.clone(), clock, &self.region, endpoint.as_ref()))
+    }
+
+    /// Where a service is, when it is not where AWS has it.
+    pub(crate) fn endpoint(&self, service: &str) -> Result<Option<String>, Failure> {
+        endpoint(&self.surroundings, service)
+    }
+
+    /// A variable of the environment.
+    pub(crate) fn variable(&self, name: &str) -> Option<&String> {
+        self.surroundings.get(name)
+    }
+
+    /// Who is at the keyboard: as named, or as the environment knows.
+    pub(crate) fn person(&self, named: Option<&String>) -> Result<String, Failure> {
+        named.or_else(|| self.surroundings.person()).cloned().ok_or_else(|| {
+            Failure::usage("nobody is named: the audit log keeps who decided").next("add --who YOUR-NAME")
+        })
     }
 
     /// A machine by its name.
     pub(crate) async fn machine(&self, machine: Machine) -> Result<FoundMachine, Failure> {
         let name = format!("{}-{}", self.prefix, machine.as_str());
-        let known = self.ask(|| self.machines.machines()).await?;
+        let known = self.known_machines().await?;
         if let Some((_, arn)) = known.iter().find(|(known, _)| *known == name) {
             let executions = arn.replacen(":stateMachine:", ":execution:", 1);
             return Ok(FoundMachine { arn: arn.clone(), executions });
@@ -117,6 +156,12 @@ impl Deployment {
             format!("name its prefix: guard --prefix {}", others.join(" | "))
         };
         Err(Failure::error(format!("there is no state machine {name} in {}", self.region)).next(next))
+    }
+
+    /// Every machine of the account and region; asked once, for nobody deploys while a command runs.
+    pub(crate) async fn known_machines(&self) -> Result<&[(String, String)], TaskError> {
+        let known = self.known.get_or_try_init(|| self.ask(|| self.machines.machines())).await?;
+        Ok(known)
     }
 
     /// One execution that must be there.

@@ -26,17 +26,33 @@ use crate::surroundings::pause;
 
 pub(crate) use screen::{Screen, headline, length, soak, waiting};
 pub(crate) use trail::cause_text;
-pub(crate) use watch::{Look, Watch};
+pub(crate) use watch::{Look, Record, Watch};
 
 /// Looks in a row without an answer, each of several attempts, before it is said that nobody can tell.
 const SILENT_LOOKS: u32 = 5;
 
 /// Follows an execution until it ends, and says how. Whatever happens here, the run itself goes on.
+///
+/// A second start of a request does nothing and ends well; how the wish ended, its first start tells.
 pub(crate) async fn to_the_end(
     deployment: &Deployment,
     arn: &str,
     options: &FollowOptions,
 ) -> Result<Exit, Failure> {
+    let ended = until_it_ends(deployment, arn, options).await?;
+    let Some(first) = first_start(&ended.root) else { return told(deployment, &ended).await };
+    print::out(&ending(&ended.root).unwrap_or_default());
+    let first = until_it_ends(deployment, first, options).await?;
+    told(deployment, &first).await
+}
+
+/// The execution that a second start points to.
+fn first_start(root: &Execution) -> Option<&str> {
+    let text = |name: &str| root.output.get(name).and_then(Value::as_str);
+    text("first_execution").filter(|first| text("outcome") == Some("AlreadyStarted") && *first != root.arn)
+}
+
+async fn until_it_ends(deployment: &Deployment, arn: &str, options: &FollowOptions) -> Result<Look, Failure> {
     let mut interrupt = Interrupt::new();
     // Listens from here on: whenever it comes, it ends the following and nothing else.
     interrupt.is_there_already().await;
@@ -53,7 +69,7 @@ pub(crate) async fn to_the_end(
                 screen.show(&look, deployment.clock.now());
                 if look.root.state != ExecutionState::Running {
                     screen.end();
-                    return told(deployment, &look).await;
+                    return Ok(look);
                 }
             }
             Err(error) if matches!(error.name, ErrorName::Transient | ErrorName::Throttled) => {

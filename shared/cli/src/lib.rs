@@ -6,6 +6,7 @@
 mod args;
 mod confirm;
 mod credentials;
+mod decision;
 mod deployment;
 mod exit;
 mod failure;
@@ -22,6 +23,7 @@ mod runs;
 mod simulate;
 mod status;
 mod surroundings;
+mod validate;
 
 use std::process::ExitCode;
 
@@ -53,8 +55,11 @@ async fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
         Command::Run(options) => run::run(&open(target)?, options).await,
         Command::Monitor(options) => monitor::run(&open(target)?, options).await,
         Command::Rollback(options) => rollback::run(&open(target)?, options).await,
+        Command::Approve(options) => decision::run(&open(target)?, "approve", options).await,
+        Command::Reject(options) => decision::run(&open(target)?, "reject", options).await,
         Command::List(options) => list::run(&open(target)?, options).await,
         Command::Status(options) => status::run(&open(target)?, options).await,
+        Command::Validate(options) => validate::run(target, options).await,
         Command::Registry(command) => registry::run(&open(target)?, command).await,
         Command::Completions { shell } => {
             print::bytes(&manual::completions(*shell));
@@ -69,5 +74,5 @@ async fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
 }
 
 fn open(target: &Target) -> Result<Deployment, Failure> {
-    Deployment::open(target, &Surroundings::read())
+    Deployment::open(target, Surroundings::read())
 }

@@ -14,6 +14,8 @@ pub(crate) struct Surroundings {
 impl Surroundings {
     /// Names that are read; the others are left alone.
     const STARTS: [&str; 2] = ["AWS_", "GUARD_"];
+    /// Who is at the keyboard, the most telling first: pipelines name the person who started them.
+    const PEOPLE: [&str; 3] = ["GITLAB_USER_LOGIN", "GITHUB_ACTOR", "USER"];
 
     pub(crate) fn read() -> Self {
         Self::of(
@@ -23,7 +25,9 @@ impl Surroundings {
     }
 
     pub(crate) fn of(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        let is_read = |name: &str| Self::STARTS.iter().any(|start| name.starts_with(start));
+        let is_read = |name: &str| {
+            Self::STARTS.iter().any(|start| name.starts_with(start)) || Self::PEOPLE.contains(&name)
+        };
         let variables =
             variables.into_iter().filter(|(name, value)| is_read(name) && !value.trim().is_empty()).collect();
         Self { variables }
@@ -31,6 +35,11 @@ impl Surroundings {
 
     pub(crate) fn get(&self, name: &str) -> Option<&String> {
         self.variables.get(name)
+    }
+
+    /// The person, as far as the environment knows.
+    pub(crate) fn person(&self) -> Option<&String> {
+        Self::PEOPLE.iter().find_map(|name| self.get(name))
     }
 }
 

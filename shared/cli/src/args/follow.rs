@@ -148,6 +148,34 @@ pub(crate) struct RollbackOptions {
     pub(crate) follow: FollowOptions,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A run asks when the soak of a cluster stays too close to call; `guard status` shows what it asks. `approve` goes on to the
+post-checks, `reject` takes these clusters back. The first answer counts.
+
+Example:
+  guard reject --batch prod-wave-1 --reason 'checkout is slower, see the dashboard'")]
+pub(crate) struct DecisionOptions {
+    /// The batch whose run asks
+    #[arg(long, value_name = "BATCH", value_parser = BatchId::parse)]
+    pub(crate) batch: BatchId,
+
+    /// Why, for the audit log
+    #[arg(long, value_name = "TEXT", value_parser = said)]
+    pub(crate) reason: String,
+
+    /// Who answers [default: GITLAB_USER_LOGIN, GITHUB_ACTOR or USER]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) who: Option<String>,
+
+    /// Follow the run to its end; the exit code is the run's
+    #[arg(long)]
+    pub(crate) wait: bool,
+
+    #[command(flatten)]
+    pub(crate) follow: FollowOptions,
+}
+
 /// A text that says something.
 pub(super) fn said(raw: &str) -> Result<String, String> {
     let text = raw.trim();

@@ -7,6 +7,7 @@
 
 mod access;
 mod aws;
+mod deciding;
 mod following;
 mod going_back;
 mod keeping;
@@ -14,3 +15,4 @@ mod reading;
 mod running;
 mod server;
 mod tables;
+mod validating;

@@ -139,3 +139,22 @@ fn a_start_that_is_refused_says_what_to_do() {
         "guard monitor --prefix mesh-guard --execution",
     ]);
 }
+
+/// A pipeline that is delivered twice ends as the wish ended, not as its second delivery.
+#[test]
+fn a_second_start_of_a_request_follows_the_first() {
+    let aws = Aws::start();
+    let first = aws.execution(
+        "guard-batch-upgrade",
+        "first",
+        json!({"batch_id": "test"}),
+        vec![Box::new(|run| run.fail("RolledBack", "a regression"))],
+    );
+    aws.next_life(vec![Box::new(move |run| {
+        let summary = "request r-1 was started before";
+        run.succeed(json!({"outcome": "AlreadyStarted", "first_execution": first, "summary": summary}));
+    })]);
+    let ran = aws.guard(&with(&["--request-id", "r-1", "--wait", "--poll-seconds", "0.05"]));
+    assert_eq!(ran.code, 4, "{}{}", ran.out, ran.err);
+    ran.says(&["request r-1 was started before", "first after 1h 05m: RolledBack", "a regression"]);
+}
