@@ -67,21 +67,27 @@ fn owned(live: &Execution, not_healthy: &[String], batch: &BatchId) -> Failure {
 }
 
 /// Stops a run and everything inside of it, and waits until nothing of it is left. The parent goes first, so that it
-/// starts nothing new.
+/// starts nothing new; what it started at the last moment is found by looking again.
 async fn stop(deployment: &Deployment, live: &Execution, reason: &str) -> Result<(), Failure> {
     let mut watch = Watch::new(deployment, &live.arn).await?;
-    watch.look().await?;
-    let mut all = watch.alive();
-    all.reverse();
     let cause = format!("stopped by guard rollback: {reason}");
-    for arn in &all {
-        deployment.ask(|| deployment.machines.stop(arn, "Cancelled", &cause)).await?;
-        print::progress(&format!("stopped    {arn}"));
+    let mut stopped: Vec<String> = Vec::new();
+    loop {
+        watch.look().await?;
+        let alive = watch.alive();
+        let new: Vec<&String> = alive.iter().rev().filter(|arn| !stopped.contains(arn)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        for arn in &new {
+            deployment.ask(|| deployment.machines.stop(arn, "Cancelled", &cause)).await?;
+            print::progress(&format!("stopped    {arn}"));
+        }
+        for arn in new {
+            ended(deployment, arn).await?;
+            stopped.push(arn.clone());
+        }
     }
-    for arn in &all {
-        ended(deployment, arn).await?;
-    }
-    Ok(())
 }
 
 async fn ended(deployment: &Deployment, arn: &str) -> Result<(), Failure> {

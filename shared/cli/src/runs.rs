@@ -2,6 +2,7 @@
 
 use guard_aws::{Execution, ExecutionLine, ExecutionState};
 use guard_domain::BatchId;
+use serde_json::Value;
 
 use crate::deployment::{Deployment, Machine, batch_of, machine_of};
 use crate::failure::Failure;
@@ -12,7 +13,8 @@ const LOOKED_THROUGH: usize = 50;
 /// Machines whose executions belong to one batch.
 const OF_A_BATCH: [Machine; 2] = [Machine::BatchUpgrade, Machine::BatchRollback];
 
-/// The run of a batch that is under way: its lock says so, or its input, when it has not locked yet or never will.
+/// The run of a batch that is under way: its lock says so, or its input when it has not locked yet. A dry run changes
+/// nothing and is not meant.
 pub(crate) async fn live(deployment: &Deployment, batch: &BatchId) -> Result<Option<Execution>, Failure> {
     if let Some(held) = deployment.ask(|| deployment.stores.holder_of_batch(batch)).await? {
         let holder = deployment.ask(|| deployment.machines.execution(&held.execution_arn)).await?;
@@ -20,7 +22,7 @@ pub(crate) async fn live(deployment: &Deployment, batch: &BatchId) -> Result<Opt
             return Ok(Some(holder));
         }
     }
-    newest(deployment, batch, true).await
+    newest(deployment, batch, true, |run| run.input.get("dry_run") != Some(&Value::Bool(true))).await
 }
 
 /// The run of a batch that is under way, or the last one.
@@ -28,7 +30,7 @@ pub(crate) async fn current(deployment: &Deployment, batch: &BatchId) -> Result<
     if let Some(live) = live(deployment, batch).await? {
         return Ok(live);
     }
-    newest(deployment, batch, false).await?.ok_or_else(|| {
+    newest(deployment, batch, false, |_| true).await?.ok_or_else(|| {
         Failure::error(format!("batch {batch} has no run among the last {LOOKED_THROUGH} of each machine"))
             .next(format!("start one: guard run --batch {batch} --target-version VERSION"))
     })
@@ -38,6 +40,7 @@ async fn newest(
     deployment: &Deployment,
     batch: &BatchId,
     only_running: bool,
+    is_meant: fn(&Execution) -> bool,
 ) -> Result<Option<Execution>, Failure> {
     let mut lines = Vec::new();
     for machine in OF_A_BATCH {
@@ -46,7 +49,8 @@ async fn newest(
     lines.sort_by_key(|line| std::cmp::Reverse(line.started_at));
     for line in lines {
         let found = deployment.ask(|| deployment.machines.execution(&line.arn)).await?;
-        if let Some(found) = found.filter(|found| batch_of(found).as_ref() == Some(batch)) {
+        if let Some(found) = found.filter(|found| batch_of(found).as_ref() == Some(batch) && is_meant(found))
+        {
             return Ok(Some(found));
         }
     }

@@ -28,10 +28,12 @@ struct Live {
 impl Screen {
     /// `NO_COLOR` asks for plain lines, and so does everything that is no terminal.
     pub(crate) fn begin() -> Self {
-        let is_live = Term::stderr().is_term() && console::colors_enabled_stderr();
+        // A result that goes to a file or another program is not drawn over.
+        let is_live =
+            Term::stdout().is_term() && Term::stderr().is_term() && console::colors_enabled_stderr();
         let live = is_live.then(|| {
             let all = MultiProgress::new();
-            let head = all.add(print::bar("{spinner:.cyan} {msg}"));
+            let head = all.add(print::bar("{spinner:.cyan} {wide_msg}"));
             Live { all, head, clusters: Vec::new() }
         });
         Self { live, waits_told: None }
@@ -83,7 +85,7 @@ impl Live {
             .collect();
         let shown = lines.len().min(CLUSTERS);
         while self.clusters.len() < shown {
-            self.clusters.push(self.all.add(print::bar("  {msg}")));
+            self.clusters.push(self.all.add(print::bar("  {wide_msg}")));
         }
         for bar in self.clusters.drain(shown..) {
             bar.finish_and_clear();

@@ -149,7 +149,7 @@ async fn gitlab_access(
         for path in &own {
             match deployment.ask(|| gitlab.yaml_files(project, path, &head)).await {
                 Ok(files) if files.is_empty() => {
-                    missing.push(format!("{path} holds no YAML file on {branch}"))
+                    missing.push(format!("{path} holds no YAML file on {branch}"));
                 }
                 Ok(_) => {}
                 Err(error) => report.add(&format!("{what}, {path}"), not_answered(&error)),

@@ -100,3 +100,14 @@ fn with_stop_run_the_run_and_all_inside_of_it_are_stopped_first() {
     let started = format!("{ACCOUNT}:execution:guard-batch-rollback:test-rollback-");
     assert!(ran.out.contains(&started));
 }
+
+/// A dry run changes nothing: it is in nobody's way.
+#[test]
+fn a_dry_run_is_not_stopped() {
+    let aws = Aws::start();
+    aws.account().tables.cluster("eks-1", "test", "healthy");
+    let arn =
+        aws.execution("guard-batch-upgrade", "dry-1", json!({"batch_id": "test", "dry_run": true}), vec![]);
+    assert_eq!(aws.guard(&ROLLBACK).code, 0);
+    assert_eq!(aws.account().execution(&arn).unwrap().status, "RUNNING");
+}

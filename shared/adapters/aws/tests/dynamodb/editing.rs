@@ -29,7 +29,8 @@ fn cancelled(codes: [&str; 3]) -> Answer {
 
 /// The actions of the only transaction.
 fn actions(bodies: &[Value]) -> &Vec<Value> {
-    let transactions: Vec<&Value> = bodies.iter().filter(|body| body.get("TransactItems").is_some()).collect();
+    let transactions: Vec<&Value> =
+        bodies.iter().filter(|body| body.get("TransactItems").is_some()).collect();
     assert_eq!(transactions.len(), 1);
     transactions[0]["TransactItems"].as_array().unwrap()
 }
@@ -52,7 +53,10 @@ async fn a_change_is_bound_to_what_was_read_and_to_free_locks() {
     let bodies = asked.bodies();
     let [cluster_lock, batch_lock, change] = &actions(&bodies)[..] else { panic!("{bodies:?}") };
     // The lock of a run that is over counts as free while it stays that run's.
-    assert_eq!(cluster_lock["ConditionCheck"]["ConditionExpression"], "#fence = :v0 AND #holder.#run_id = :v1");
+    assert_eq!(
+        cluster_lock["ConditionCheck"]["ConditionExpression"],
+        "#fence = :v0 AND #holder.#run_id = :v1"
+    );
     assert_eq!(batch_lock["ConditionCheck"]["Key"]["resource"]["S"], "batch#test");
     assert_eq!(batch_lock["ConditionCheck"]["ConditionExpression"], "attribute_not_exists(#holder)");
     let change = &change["Update"];
@@ -73,8 +77,10 @@ async fn a_move_to_another_batch_needs_both_batches() {
     after.batch_id = guard_domain::BatchId::parse("dev").unwrap();
     store.change_cluster(&before, &after, &[]).await.unwrap();
     let bodies = asked.bodies();
-    let locks: Vec<&Value> =
-        actions(&bodies).iter().filter_map(|action| action.pointer("/ConditionCheck/Key/resource/S")).collect();
+    let locks: Vec<&Value> = actions(&bodies)
+        .iter()
+        .filter_map(|action| action.pointer("/ConditionCheck/Key/resource/S"))
+        .collect();
     assert_eq!(locks, ["cluster#c1", "batch#dev", "batch#test"]);
 }
 
