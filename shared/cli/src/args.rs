@@ -81,6 +81,8 @@ pub(crate) enum Command {
     List(ListOptions),
 
     /// Show what runs, what waits for a person, and how the last runs ended
+    ///
+    /// Exit code 0 says that this could be told, whatever it is; the codes of runs are those of `monitor`.
     Status(StatusOptions),
 
     /// Check the configuration, and that everything GUARD needs is there and reachable

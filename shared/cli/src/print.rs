@@ -101,11 +101,17 @@ pub(crate) fn clusters(rows: &[&ClusterRecord]) {
             Cell::new(&row.environment),
             Cell::new(&row.current_istio_version),
             Cell::new(row.target_istio_version.as_ref().map(ToString::to_string).unwrap_or_default()),
-            Cell::new(row.status).fg(colour(row.status)),
+            coloured(row.status, colour(row.status)),
             Cell::new(row.last_updated.strftime("%Y-%m-%d %H:%MZ")),
         ]);
     }
     out(&lines.to_string());
+}
+
+/// A cell in a colour, where colours are wanted: the table itself knows terminals, but not `NO_COLOR`.
+pub(crate) fn coloured(text: impl ToString, colour: Color) -> Cell {
+    let cell = Cell::new(text);
+    if console::colors_enabled() { cell.fg(colour) } else { cell }
 }
 
 fn colour(status: ClusterStatus) -> Color {

@@ -5,7 +5,7 @@ use console::{measure_text_width, style};
 use guard_domain::ClusterStatus;
 use guard_simulation::{Fleet, MergeRequestLine, Report, Scenario};
 
-use super::{heading, say, table};
+use super::{coloured, heading, say, table};
 
 /// Lines of diff shown in full; the files after that are named with their changed lines only.
 const DIFF_LINES: usize = 45;
@@ -191,7 +191,7 @@ fn end(report: &Report) {
         };
         lines.add_row([
             Cell::new(&line.cluster_id),
-            Cell::new(line.status).fg(colour),
+            coloured(line.status, colour),
             Cell::new(&line.registry_version),
             Cell::new(line.istiod_version.as_deref().unwrap_or("mixed")),
             Cell::new(proxies.join(", ")),
