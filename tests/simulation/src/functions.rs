@@ -155,6 +155,18 @@ fn ledger(config: Config, store: &Arc<Stores>, clock: &Arc<VirtualTime>) -> Ledg
     }
 }
 
+/// Both ways to people.
+fn channels(transport: &Arc<dyn Transport>, spec: &WorldSpec) -> Channels {
+    Channels {
+        chat: Some(Arc::new(Slack::new(Arc::clone(transport), spec.slack_webhook_url.clone().into()))),
+        pager: Some(Arc::new(PagerDuty::new(
+            Arc::clone(transport),
+            None,
+            spec.pagerduty_routing_key.clone().into(),
+        ))),
+    }
+}
+
 /// The composition that the functions' own packages make for AWS, over one transport.
 fn tasks(
     transport: Arc<dyn Transport>,
@@ -170,14 +182,7 @@ fn tasks(
     let clusters = Arc::new(Clusters::new(Arc::clone(&transport), aws));
     let gitlab =
         Arc::new(GitLab::new(Arc::clone(&transport), &config.gitlab.url, spec.gitlab_token.clone().into()));
-    let notifier = Channels {
-        chat: Some(Arc::new(Slack::new(Arc::clone(&transport), spec.slack_webhook_url.clone().into()))),
-        pager: Some(Arc::new(PagerDuty::new(
-            Arc::clone(&transport),
-            None,
-            spec.pagerduty_routing_key.clone().into(),
-        ))),
-    };
+    let notifier = channels(&transport, spec);
     let datadog = Arc::new(Datadog::new(
         transport,
         &config.datadog.site,
