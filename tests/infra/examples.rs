@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use guard_simulation::{Fleet, House};
 use serde_json::Value;
 
+use crate::COMING;
 use crate::stack::{Stack, names_in, read, root};
 use crate::yaml;
 
@@ -163,4 +164,38 @@ fn what_cannot_be_followed_says_so() {
         assert_eq!(output.status.code(), Some(2), "{wrong:?}");
         assert!(String::from_utf8(output.stderr).unwrap().starts_with("usage: "));
     }
+}
+
+#[test]
+fn the_command_lines_of_examples_and_guides_exist() {
+    let reference = read("docs/cli.md");
+    let places = ["examples/gitlab-ci.yml", "examples/github-actions.yml", "docs/deploy.md"]
+        .map(|path| (path, read(path)));
+    let mut seen = 0;
+    for (path, text) in &places {
+        // A command may go on in the next line of a folded scalar.
+        let text = text.replace("\n      --", " --");
+        for command in
+            text.lines().filter_map(|line| line.trim().trim_start_matches("- run: ").strip_prefix("guard "))
+        {
+            let words: Vec<&str> = command.split_whitespace().take_while(|word| *word != "#").collect();
+            let depth = words.iter().take_while(|word| word.chars().all(char::is_alphabetic)).count();
+            if COMING.contains(&words[0]) && !reference.contains(&format!("# guard {}\n", words[0])) {
+                continue;
+            }
+            let heading = format!("# guard {}\n", words[..depth].join(" "));
+            let (_, section) = reference
+                .split_once(&heading)
+                .unwrap_or_else(|| crate::stack::fail(&format!("{path}: {heading} is not in docs/cli.md")));
+            let section = section.split("\n#").next().unwrap();
+            for flag in words.iter().filter(|word| word.starts_with("--")) {
+                assert!(
+                    section.contains(&format!("{flag} ")) || section.contains(&format!("{flag}\n")),
+                    "{path}: {flag}"
+                );
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 10, "{seen}");
 }

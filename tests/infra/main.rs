@@ -14,7 +14,8 @@ mod watch;
 mod yaml;
 
 /// What the stack has already and the sources read soon.
-const COMING: [&str; 8] = [
+const COMING: [&str; 9] = [
+    "validate",
     "merge-webhook",
     "GUARD_CONFIG_PARAMETER",
     "GUARD_GITLAB_WEBHOOK_SECRET",

@@ -146,7 +146,7 @@ fn the_dashboard_is_json_and_names_what_is_there() {
     let body = stack.resource("Dashboard").properties["DashboardBody"].as_str().unwrap().to_owned();
     let body: Value = serde_json::from_str(&body).unwrap();
     let widgets = body["widgets"].as_array().unwrap();
-    assert!(widgets.len() >= 4);
+    assert!(widgets.len() >= 8);
     for widget in widgets {
         assert_eq!(widget["properties"]["region"], REGION);
         let (x, width) = (widget["x"].as_i64().unwrap(), widget["width"].as_i64().unwrap());
@@ -160,4 +160,39 @@ fn a_scheduled_rollout_without_a_version_is_refused() {
     assert_eq!(rule["RuleCondition"], json!({"Fn::Equals": [{"Ref": "RolloutSchedule"}, "on"]}));
     let assertion = &rule["Assertions"][0]["Assert"];
     assert_eq!(*assertion, json!({"Fn::Not": [{"Fn::Equals": [{"Ref": "RolloutTargetVersion"}, ""]}]}));
+}
+
+/// Every metric of our own that is watched is one that is written.
+#[test]
+fn metrics_of_our_own_are_those_of_the_reference() {
+    let reference = crate::stack::read("docs/logging.md");
+    let stack = Stack::of_guard(&[]);
+    let alarms = stack.of("AWS::CloudWatch::Alarm");
+    let of_alarms = alarms.iter().filter(|alarm| alarm.properties["Namespace"] == "GUARD");
+    let mut named: Vec<String> =
+        of_alarms.map(|alarm| alarm.properties["MetricName"].as_str().unwrap().to_owned()).collect();
+    let body = stack.resource("Dashboard").properties["DashboardBody"].as_str().unwrap().to_owned();
+    let body: Value = serde_json::from_str(&body).unwrap();
+    for widget in body["widgets"].as_array().unwrap() {
+        let mut namespace = String::new();
+        for metric in widget["properties"]["metrics"].as_array().unwrap() {
+            if let Some(expression) = metric[0]["expression"].as_str() {
+                let (_, name) = expression.split_once("MetricName=\"").unwrap();
+                if expression.contains("{GUARD,") {
+                    named.push(name.split_once('"').unwrap().0.to_owned());
+                }
+                continue;
+            }
+            if metric[0] != "." {
+                namespace = metric[0].as_str().unwrap().to_owned();
+            }
+            if namespace == "GUARD" {
+                named.push(metric[1].as_str().unwrap().to_owned());
+            }
+        }
+    }
+    assert!(named.len() >= 8, "{named:?}");
+    for name in named {
+        assert!(reference.contains(&format!("| `{name}` |")), "{name} is not in docs/logging.md");
+    }
 }
