@@ -124,9 +124,7 @@ fn compare(given: &[(&str, &str)], has_everything: bool) {
         needs.extend(ports.iter().flat_map(|port| ports::grants(port, has_everything)));
         let may = of_role(&stack, &role_of(&stack, &function));
         let missing: Vec<&Grant> = needs.difference(&may).collect();
-        let mut idle: Vec<&Grant> = may.difference(&needs).collect();
-        let coming = ports::grants("Channels", has_everything);
-        idle.retain(|grant| !coming.contains(grant));
+        let idle: Vec<&Grant> = may.difference(&needs).collect();
         assert!(
             missing.is_empty() && idle.is_empty(),
             "{function} with {ports:?}\nlacks {missing:#?}\nmay without need {idle:#?}"

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::COMING;
 use crate::ports;
 use crate::stack::{ACCOUNT, EVERYTHING, REGION, Resource, Stack, fail, names_in, read};
 
@@ -35,9 +34,7 @@ fn the_stack_has_the_functions_of_the_folder_and_no_other() {
         names.push(name);
     }
     names.sort();
-    let folders = names_in("functions");
-    names.retain(|name| folders.contains(name) || !COMING.contains(&name.as_str()));
-    assert_eq!(names, folders);
+    assert_eq!(names, names_in("functions"));
 }
 
 #[test]
@@ -45,10 +42,8 @@ fn sizes_are_of_functions_that_exist_and_inside_lambdas_limits() {
     let stack = Stack::of_guard(&[]);
     let sizes = stack.section("Mappings")["Sizes"].as_object().unwrap();
     let mut names: Vec<String> = sizes.keys().cloned().collect();
-    let folders = names_in("functions");
     names.sort();
-    names.retain(|name| folders.contains(name) || !COMING.contains(&name.as_str()));
-    assert_eq!(names, folders);
+    assert_eq!(names, names_in("functions"));
     for (name, size) in sizes {
         let function = function(&stack, name);
         assert_eq!(
@@ -98,7 +93,6 @@ fn functions_are_told_what_they_read_and_nothing_else() {
     let mut read = variables(code);
     // The other way to be told the configuration: one of the two is set.
     assert!(read.remove("GUARD_CONFIG_FILE"));
-    told.retain(|name| read.contains(name) || !COMING.contains(&name.as_str()));
     assert_eq!(told, read);
 }
 
@@ -129,7 +123,6 @@ fn every_log_is_kept_for_a_time_and_belongs_to_something() {
         .map(|name| format!("/aws/lambda/guard-{name}"))
         .chain(machines.iter().map(|name| format!("/aws/vendedlogs/states/guard-{name}")))
         .collect();
-    logs.retain(|log| expected.contains(log) || !COMING.iter().any(|name| log.ends_with(name)));
     logs.sort();
     expected.sort();
     assert_eq!(logs, expected);

@@ -12,16 +12,3 @@ mod ports;
 mod stack;
 mod watch;
 mod yaml;
-
-/// What the stack has already and the sources read soon.
-const COMING: [&str; 9] = [
-    "validate",
-    "merge-webhook",
-    "GUARD_CONFIG_PARAMETER",
-    "GUARD_GITLAB_WEBHOOK_SECRET",
-    "GUARD_WATCH_MERGES_FUNCTION",
-    "GUARD_NOTIFICATION_WEBHOOK_SECRET",
-    "GUARD_PAGERDUTY_KEY_SECRET",
-    "GUARD_PAGERDUTY_URL",
-    "GUARD_EXTERNAL_ID",
-];
