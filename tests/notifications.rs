@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its case should stop there")]
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -221,4 +223,18 @@ async fn what_cannot_be_written_down_fails_nothing_and_reminds_nobody_each_minut
     };
     let told = play(Scenario::Regression, hook, |_| {}).await;
     assert_eq!((told.report.error.as_deref(), told.chat().len()), (Some("RolledBack"), 3));
+}
+
+/// What people are told to run is there to be run.
+#[test]
+fn every_command_that_is_told_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let bodies = fs::read_to_string(root.join("shared/adapters/notify/tests/snapshots/slack.json")).unwrap();
+    let page = fs::read_to_string(root.join("docs/cli.md")).unwrap();
+    let words = bodies.split("`guard ").skip(1).filter_map(|rest| rest.split(' ').next());
+    let told: BTreeSet<&str> = words.collect();
+    assert!(told.len() >= 6, "{told:?}");
+    for word in told {
+        assert!(page.contains(&format!("### guard {word}\n")), "docs/cli.md knows no `guard {word}`");
+    }
 }
