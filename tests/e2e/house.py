@@ -155,6 +155,8 @@ class House:
         datadog = {"api_key": self.world["datadog_api_key"], "app_key": self.world["datadog_app_key"]}
         values = SECRETS | {
             "guard/gitlab-token": self.world["gitlab_token"], "guard/datadog-credentials": json.dumps(datadog),
+            "guard/notification-webhook": self.world["slack_webhook_url"],
+            "guard/pagerduty-key": self.world["pagerduty_routing_key"],
         }
         for name, value in values.items():
             secrets.create_secret(Name=name, SecretString=value)
@@ -162,6 +164,7 @@ class House:
         parameters.put_parameter(Name="/guard/config", Value=json.dumps(config), Type="String", Tier="Advanced")
         environment = self.clock() | {
             "AWS_ENDPOINT_URL_STS": self.world["sts_url"], "AWS_ENDPOINT_URL_EKS": self.world["eks_url"],
+            "GUARD_PAGERDUTY_URL": self.world["pagerduty_url"],
         }
         self.outputs = stack.create(client("cloudformation"), self.s3, environment)
         write = TypeSerializer().serialize

@@ -81,7 +81,10 @@ def adapted(template, environment):
 def create(cloudformation, s3, environment):
     """Creates the stack and waits for it; its outputs."""
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    parameters = {"WebhookUrl": "on", "DeletionProtection": "false"}
+    parameters = {
+        "WebhookUrl": "on", "DeletionProtection": "false", "NotificationWebhookSecret": "guard/notification-webhook",
+        "PagerDutyKeySecret": "guard/pagerduty-key",
+    }
     template = adapted(expand(s3, parameters), environment)
     body = json.dumps(template)
     s3.put_object(Bucket=BUCKET, Key="template.json", Body=body.encode())

@@ -107,6 +107,9 @@ def test_a_regression_is_rolled_back_on_the_clusters_that_have_it(open_house):
     assert len(titles) == 2 and titles[1].startswith("[ROLLBACK]"), titles
     assert all("test-euw1-2" in file["path"] for file in state["merge_requests"][1]["files"])
     assert house.held_locks() == {}
+    # People were told, once each: two requests that wait, and the end. Nobody is left with an open incident.
+    assert len(state["messages"]) == 3, state["messages"]
+    assert "rolled back" in state["messages"][-1].lower(), state["messages"]
     assert_same(house, "regression", clusters=2)
 
 

@@ -162,8 +162,17 @@ fn state(world: &World) -> Value {
         .collect();
     let calls: BTreeMap<String, u64> =
         world.calls().into_iter().map(|(system, calls)| (format!("{system:?}"), calls)).collect();
+    let messages: Vec<String> = world.messages().into_iter().map(|one| one.text).collect();
+    let events: Vec<Value> = world
+        .events()
+        .into_iter()
+        .map(|one| json!({"action": one.action, "severity": one.severity, "summary": one.summary}))
+        .collect();
     json!({
         "now": world.now(),
+        "messages": messages,
+        "events": events,
+        "open_incidents": world.open_incidents(),
         "clusters": clusters,
         "merge_requests": merge_requests,
         "branches": world.branches(),
