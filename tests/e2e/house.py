@@ -96,6 +96,8 @@ class House:
         environment = self.own_environment() | {
             "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(self.port), "MINISTACK_REGION": REGION,
             "MINISTACK_ACCOUNT_ID": ACCOUNT, "SFN_WAIT_SCALE": str(1 / SPEED),
+            # It unpacks the functions there, some 300 MB, and leaves them.
+            "TMPDIR": str(self.folder),
         }
         process = self._spawn("ministack", [required("GUARD_E2E_MINISTACK")], environment)
 
