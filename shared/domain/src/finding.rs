@@ -63,6 +63,26 @@ impl Finding {
         Self::of(Severity::Warning, code, subject, message, remedy)
     }
 
+    /// Code and subject, for a payload that has little room; at most [`Self::BRIEF_BYTES`].
+    pub fn brief(&self) -> String {
+        let mut words = format!("{} {}", self.code, self.subject);
+        if words.len() > Self::BRIEF_BYTES {
+            words.truncate(words.floor_char_boundary(Self::BRIEF_BYTES - "…".len()));
+            words.push('…');
+        }
+        words
+    }
+
+    /// The longest [`Self::brief`], bytes. With 200 clusters in a batch that is 16 kB of a state's data.
+    pub const BRIEF_BYTES: usize = 80;
+
+    /// The finding that decides: the first of the heaviest, unless all of them stop nothing.
+    pub fn decisive(findings: &[Self]) -> Option<&Self> {
+        let heaviest = findings.iter().map(|finding| finding.severity).max()?;
+        let mut decisive = findings.iter().filter(|finding| finding.severity == heaviest);
+        decisive.next().filter(|finding| finding.severity > Severity::Warning)
+    }
+
     fn of(
         severity: Severity,
         code: &str,
@@ -122,6 +142,26 @@ impl fmt::Display for Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_of_the_heaviest_is_told() {
+        let warning = Finding::warning("A", "s", "m", "r");
+        let first = Finding::unknown("B", "one", "m", "r");
+        let second = Finding::unknown("C", "two", "m", "r");
+        assert_eq!(Finding::decisive(std::slice::from_ref(&warning)), None);
+        let found = [warning, first.clone(), second];
+        assert_eq!(Finding::decisive(&found), Some(&first));
+        assert_eq!(first.brief(), "B one");
+    }
+
+    #[test]
+    fn what_is_brief_stays_brief_and_whole_characters() {
+        for length in 60..90 {
+            let subject = format!("{}{}", "x".repeat(length), "ü".repeat(20));
+            let brief = Finding::blocking("CODE", subject, "m", "r").brief();
+            assert!(brief.len() <= Finding::BRIEF_BYTES && brief.ends_with('…'), "{brief}");
+        }
+    }
 
     #[test]
     fn the_worst_finding_decides() {

@@ -54,6 +54,9 @@ pub struct GateResult {
     pub cluster_id: ClusterId,
     /// Its verdict.
     pub verdict: Verdict,
+    /// Why, in a few words, where the gate tells.
+    #[serde(default)]
+    pub reason: String,
 }
 
 /// Payload.
@@ -167,14 +170,34 @@ fn named(verdicts: &[(ClusterId, Verdict)], which: Verdict) -> Vec<&str> {
     verdicts.iter().filter(|(_, verdict)| *verdict == which).map(|(id, _)| id.as_str()).collect()
 }
 
+/// Why the first of these clusters did not pass. A dry run keeps no record, so this may be all that is ever told.
+fn reasons(ids: &[&str], results: &[GateResult]) -> String {
+    const TOLD: usize = 5;
+    let of = |id: &&str| results.iter().find(|result| result.cluster_id.as_str() == *id);
+    let told: Vec<&str> = ids
+        .iter()
+        .filter_map(of)
+        .map(|result| result.reason.as_str())
+        .filter(|reason| !reason.is_empty())
+        .collect();
+    match told.len() {
+        0 => String::new(),
+        1..=TOLD => format!(": {}", told.join("; ")),
+        more => format!(": {}; and {} more", told[..TOLD].join("; "), more - TOLD),
+    }
+}
+
 fn pre_check(run: &RunRef, plan: &Plan, results: &[GateResult]) -> Output {
     let ids: Vec<ClusterId> = plan.clusters.iter().map(|c| c.record.cluster_id.clone()).collect();
     let verdicts = verdicts(&ids, results);
     let (failed, unknown) = (named(&verdicts, Verdict::Fail), named(&verdicts, Verdict::Unknown));
     let (decision, summary) = if !failed.is_empty() {
-        (Decision::Fail, format!("pre-check failed for {}; nothing was changed", failed.join(", ")))
+        let why = reasons(&failed, results);
+        (Decision::Fail, format!("pre-check failed for {}; nothing was changed{why}", failed.join(", ")))
     } else if !unknown.is_empty() {
-        (Decision::Halt, format!("pre-check found no answer for {}; nothing was changed", unknown.join(", ")))
+        let why = reasons(&unknown, results);
+        let found = format!("pre-check found no answer for {}; nothing was changed{why}", unknown.join(", "));
+        (Decision::Halt, found)
     } else if run.dry_run {
         (Decision::Preview, format!("pre-check passed for all {} clusters", ids.len()))
     } else {

@@ -51,6 +51,8 @@ pub struct Output {
     pub cluster_id: ClusterId,
     /// Its verdict.
     pub verdict: Verdict,
+    /// The finding that decided, code and subject; empty when it passed.
+    pub reason: String,
 }
 
 /// What the run record keeps.
@@ -122,6 +124,7 @@ impl Task for PreCheck {
 
         let verdict = Verdict::of(&findings);
         crate::log::findings(&findings);
+        let reason = Finding::decisive(&findings).map(Finding::brief).unwrap_or_default();
         let words = format!("{cluster_id}: pre-check {verdict}, {} findings", findings.len());
         let entry = PreCheckEntry { verdict, findings, baseline_from: from, baseline_to: to, baseline };
         self.ledger.write(&run, &format!("pre-check#{cluster_id}"), &entry).await?;
@@ -133,6 +136,6 @@ impl Task for PreCheck {
         };
         self.ledger.advance(&run, &cluster_id, status, None, None).await?;
         self.ledger.audit(&run, Self::NAME, words).await?;
-        Ok(Output { cluster_id, verdict })
+        Ok(Output { cluster_id, verdict, reason })
     }
 }
