@@ -137,6 +137,6 @@ def test_a_firing_monitor_stops_the_batch_before_anything_is_changed(open_house)
     )
     told = house.follow(arn, 90)
     assert (told["status"], told["error"]) == ("FAILED", "GateFailed"), told
-    assert "test-euw1-2" in told["cause"], told["cause"]
+    assert "test-euw1-2" in told["cause"] and "mesh: 5xx" in told["cause"], told["cause"]
     assert house.state()["merge_requests"] == [] and house.held_locks() == {}
     assert_same(house, "pre-check-fails", clusters=2)
