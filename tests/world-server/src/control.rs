@@ -1,4 +1,4 @@
-//! The socket on which a test looks at the world and pulls its levers: `GET /state`, and `POST /lever` with one [`Lever`].
+//! The socket on which a test looks at the world and pulls its levers: `GET /state`, and `POST /lever` with one `Lever`.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
