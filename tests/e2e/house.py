@@ -168,7 +168,7 @@ class House:
             "AWS_ENDPOINT_URL_STS": self.world["sts_url"], "AWS_ENDPOINT_URL_EKS": self.world["eks_url"],
             "GUARD_PAGERDUTY_URL": self.world["pagerduty_url"],
         }
-        self.outputs = stack.create(client("cloudformation"), self.s3, environment)
+        self.outputs = stack.create(client("cloudformation"), self.s3, environment, self.target)
         write = TypeSerializer().serialize
         for row in self.rows:
             self.dynamodb.put_item(

@@ -73,17 +73,20 @@ def adapted(template, environment):
     for name, one in list(template["Resources"].items()):
         if one["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in one["Properties"]:
             del template["Resources"][name]
+        if one["Type"] == "AWS::DynamoDB::Table":
+            # It keeps a parameter's text as it is, where CloudFormation makes it what the property wants.
+            one["Properties"]["DeletionProtectionEnabled"] = False
         if one["Type"] == "AWS::Lambda::Function":
             one["Properties"].setdefault("Environment", {}).setdefault("Variables", {}).update(environment)
     return template
 
 
-def create(cloudformation, s3, environment):
+def create(cloudformation, s3, environment, target):
     """Creates the stack and waits for it; its outputs."""
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     parameters = {
         "WebhookUrl": "on", "DeletionProtection": "false", "NotificationWebhookSecret": "guard/notification-webhook",
-        "PagerDutyKeySecret": "guard/pagerduty-key",
+        "PagerDutyKeySecret": "guard/pagerduty-key", "RolloutTargetVersion": target,
     }
     template = adapted(expand(s3, parameters), environment)
     body = json.dumps(template)

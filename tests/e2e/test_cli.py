@@ -97,7 +97,7 @@ def test_a_question_is_answered_by_approve(open_house):
     arn = asks(house)
     waiting = house.guard("monitor", "--batch", "test", "--wait-minutes", "1", "--poll-seconds", "0.5", expect=5)
     assert "approve" in waiting.stdout + waiting.stderr
-    house.guard("approve", "--batch", "test", "--reason", "a few milliseconds are fine")
+    house.guard("approve", "--batch", "test", "--who", "robin", "--reason", "fine for us")
     assert house.follow(arn)["status"] == "SUCCEEDED"
     assert_healthy(house, ["test-euw1-1"])
 
@@ -105,7 +105,7 @@ def test_a_question_is_answered_by_approve(open_house):
 def test_a_question_is_answered_by_reject(open_house):
     house = open_house(clusters=1, config=close_call)
     arn = asks(house)
-    house.guard("reject", "--batch", "test", "--reason", "too slow for checkout")
+    house.guard("reject", "--batch", "test", "--who", "robin", "--reason", "too slow for checkout")
     told = house.follow(arn, 400)
     assert (told["status"], told["error"]) == ("FAILED", "RolledBack"), told
     assert house.state()["clusters"]["test-euw1-1"]["istiod"] == house.start_version
