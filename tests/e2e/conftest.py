@@ -2,12 +2,13 @@ import pytest
 
 pytest.register_assert_rewrite("histories", "house")
 
+import figures
 from house import House
 
 
 @pytest.fixture
-def open_house(request):
-    """Makes a house; on failure its logs are part of the report."""
+def open_house():
+    """Makes houses for one test, and ends them."""
     houses = []
 
     def build(**options):
@@ -19,9 +20,8 @@ def open_house(request):
         house.close()
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    outcome = yield
-    report = outcome.get_result()
-    if report.when == "call":
-        item.user_properties.append(("seconds", round(report.duration, 1)))
+def pytest_terminal_summary(terminalreporter):
+    if figures.durations:
+        terminalreporter.section("what the functions took, in this unoptimised build")
+        for line in figures.table():
+            terminalreporter.write_line(line)

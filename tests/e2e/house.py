@@ -25,6 +25,7 @@ import boto3
 from botocore.config import Config
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
+import figures
 import stack
 
 SPEED = 120
@@ -176,6 +177,9 @@ class House:
             )
 
     def close(self):
+        if hasattr(self, "outputs"):
+            figures.read_durations(self.logs)
+            figures.read_peaks(self.folder)
         for process in reversed(self.processes):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
