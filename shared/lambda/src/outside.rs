@@ -229,10 +229,9 @@ mod tests {
 
     /// Composed of a configuration without GitLab, and no key to AWS.
     fn outside() -> Outside {
-        let file = std::env::temp_dir().join(format!("guard-outside-{}.yaml", std::process::id()));
-        std::fs::write(&file, "{}\n").unwrap();
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/no-gitlab.yaml");
         let settings = Settings::read(&|name| match name {
-            "GUARD_CONFIG_FILE" => Some(file.to_str()?.to_owned()),
+            "GUARD_CONFIG_FILE" => Some(file.to_owned()),
             name if name.starts_with("AWS_") && !name.contains("KEY") && !name.contains("TOKEN") => {
                 (!name.contains("ENDPOINT") && !name.contains("LOG")).then(|| "x".to_owned())
             }
