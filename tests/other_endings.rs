@@ -64,9 +64,23 @@ impl Ended {
 async fn a_firing_monitor_stops_the_batch_before_anything_is_changed() {
     let ended = upgrade(&fleet(), |house| house.world.fire_monitor("test-euw1-2", "mesh 5xx")).await;
     assert_eq!(ended.ending, "GateFailed");
-    assert!(ended.cause.contains("test-euw1-2"), "{}", ended.cause);
+    assert!(ended.cause.contains("test-euw1-2") && ended.cause.contains("mesh 5xx"), "{}", ended.cause);
     assert_eq!(ended.statuses(), [S::PreCheckPassed, S::PreCheckFailed, S::PreCheckPassed]);
     assert_eq!((ended.requests(), ended.is_unlocked(), ended.restarts()), (vec![], true, 0));
+}
+
+/// It keeps no record, so its end is where a person learns why.
+#[tokio::test(flavor = "current_thread")]
+async fn a_dry_run_that_a_gate_stops_names_what_was_found() {
+    let fire = |house: &House| {
+        house.world.cluster_ids().iter().for_each(|id| house.world.fire_monitor(id, "mesh 5xx"));
+    };
+    let input = json!({"batch_id": "test", "target_version": "1.30.5", "dry_run": true});
+    let ended = play(&Fleet::new(7, 1, None, None).unwrap(), "batch-upgrade", input, fire).await;
+    assert_eq!(ended.ending, "GateFailed");
+    assert_eq!(ended.cause.matches("mesh 5xx").count(), 5, "{}", ended.cause);
+    assert!(ended.cause.ends_with("; and 2 more"), "{}", ended.cause);
+    assert_eq!(ended.statuses(), [S::Healthy; 7]);
 }
 
 #[tokio::test(flavor = "current_thread")]
