@@ -142,6 +142,16 @@ pub enum RollbackScope {
     Batch,
 }
 
+/// What an answer that is not to be had does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnknown {
+    /// It is told, and the upgrade goes on.
+    Warn,
+    /// It stops the upgrade before anything is changed.
+    Stop,
+}
+
 /// `rollback`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -180,6 +190,8 @@ pub struct PolicyConfig {
     pub soak_extensions_max: u32,
     /// How long a person may take to answer a question, hours.
     pub decision_timeout_hours: u32,
+    /// What happens where `istioctl analyze` gave no answer.
+    pub analyzer_unknown: OnUnknown,
     /// Times in which nothing starts, each `{from, to, reason}`.
     pub freeze_windows: Vec<FreezeWindow>,
     /// Kubernetes minor lines allowed for an Istio minor line beyond the built-in table, with a reason.
@@ -199,6 +211,7 @@ impl Default for PolicyConfig {
             soak_extension_minutes: 30,
             soak_extensions_max: 4,
             decision_timeout_hours: 72,
+            analyzer_unknown: OnUnknown::Warn,
             freeze_windows: Vec::new(),
             kubernetes_overrides: Vec::new(),
         }

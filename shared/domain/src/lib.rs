@@ -16,6 +16,7 @@ mod status;
 mod version;
 mod yaml;
 
+pub mod analyzer;
 pub mod compatibility;
 pub mod look;
 pub mod manifest;
@@ -33,7 +34,7 @@ pub use cluster::{ClusterMetadata, ClusterRecord, DatadogTags, HistoryEntry};
 pub use component::Component;
 pub use config::{
     AwsConfig, Config, ConfigProblem, DatadogConfig, ExecutionConfig, FreezeWindow, GitLabConfig,
-    KubernetesOverride, PolicyConfig, RollbackConfig, RollbackScope, Thresholds, ValidationConfig,
+    KubernetesOverride, OnUnknown, PolicyConfig, RollbackConfig, RollbackScope, Thresholds, ValidationConfig,
 };
 pub use facts::{
     ClusterFacts, Condition, HelmReleaseFacts, IstiodFacts, KustomizationFacts, MonitorFacts, NodeFacts,

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use guard_domain::compatibility::Compatibility;
 use guard_domain::pre_check::PreCheck as Check;
-use guard_domain::{ClusterId, ClusterStatus, Direction, Finding, TrafficWindow, Verdict, manifest};
+use guard_domain::{
+    ClusterId, ClusterStatus, Direction, Finding, TrafficWindow, Verdict, analyzer, manifest,
+};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -116,6 +118,8 @@ impl Task for PreCheck {
             compatibility: &compatibility,
         };
         let mut findings = check.findings();
+        let (target, policy) = (planned.to(Direction::Upgrade), plan.config.policy.analyzer_unknown);
+        findings.push(analyzer::not_run(&cluster_id, target, policy));
         for file in &files {
             let edited =
                 manifest::edit(file, planned.from(Direction::Upgrade), planned.to(Direction::Upgrade));
