@@ -58,6 +58,6 @@ def test_what_stop_execution_leaves_behind_while_a_merge_is_awaited(open_house):
     house.states.stop_execution(executionArn=arn, error="Cancelled", cause="a person stopped it")
     assert {row["status"] for row in house.registry().values()} == {"mr-created"}
     assert set(house.held_locks().values()) == {arn}
-    # The request can still be merged by anybody, and the token is still there: the watcher finds the execution gone.
+    # The request can still be merged by anybody. That nobody waits for it any more does not make the watcher fail.
     assert [one["state"] for one in house.state()["merge_requests"]] == ["opened"]
     house.tick()

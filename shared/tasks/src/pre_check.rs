@@ -118,8 +118,7 @@ impl Task for PreCheck {
             compatibility: &compatibility,
         };
         let mut findings = check.findings();
-        let (target, policy) = (planned.to(Direction::Upgrade), plan.config.policy.analyzer_unknown);
-        findings.push(analyzer::not_run(&cluster_id, target, policy));
+        findings.push(analyzer::not_run(&cluster_id, plan.config.policy.analyzer_unknown));
         for file in &files {
             let edited =
                 manifest::edit(file, planned.from(Direction::Upgrade), planned.to(Direction::Upgrade));
