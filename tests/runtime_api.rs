@@ -9,7 +9,8 @@ use serde_json::json;
 async fn a_panic_is_an_internal_error_and_the_process_goes_on() {
     let program = Path::new(env!("CARGO_BIN_EXE_panics"));
     let variables = [("GUARD_CONFIG_FILE", "unused.yaml")];
-    let payloads = [json!({"hush": 1}), json!({"hush": 1, "run": {"run_id": "run-7"}})];
+    let meta = json!({"state": "JudgeSoak", "retry_count": 1});
+    let payloads = [json!({"hush": 1}), json!({"hush": 1, "run": {"run_id": "run-7"}, "meta": meta})];
     let mut function = invoke(program, &variables, payloads).await.unwrap();
     for (request_id, keys) in [("request-1", 1), ("request-2", 2)] {
         let body = json!({
@@ -28,6 +29,8 @@ async fn a_panic_is_an_internal_error_and_the_process_goes_on() {
         (&second["function_request_id"], &second["execution.name"]),
         (&json!("request-2"), &json!("run-7"))
     );
+    assert_eq!((&second["state.name"], &second["attempt"]), (&json!("JudgeSoak"), &json!(2)), "{second}");
+    assert_eq!((first.get("state.name"), first.get("attempt")), (None, None), "{first}");
     assert!(!format!("{lines:?}{metrics:?}").contains("hush"), "no payload is written down");
     let counted = |name: &str| metrics.iter().filter(|line| line[name].is_number()).count();
     assert_eq!((counted("TaskDuration"), counted("TaskErrors")), (2, 2), "{metrics:?}");

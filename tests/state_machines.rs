@@ -63,7 +63,7 @@ const UP: &str = "batch-upgrade";
 const BACK: &str = "batch-rollback";
 const CONVERGE: &str = "cluster-converge";
 
-const BENDS: [Bend; 26] = [
+const BENDS: [Bend; 28] = [
     // A field renamed in a ResultSelector.
     (
         UP,
@@ -214,6 +214,24 @@ const BENDS: [Bend; 26] = [
         LintRule::PayloadKeys,
         "cluster-converge, state WatchRollout",
         "Parameters.Payload.commit: is required, and missing",
+    ),
+    (
+        UP,
+        "PreCheck",
+        "\"retry_count.$\": \"$$.State.RetryCount\"",
+        "\"retries.$\": \"$$.State.RetryCount\"",
+        LintRule::PayloadKeys,
+        "batch-upgrade, state PreCheck",
+        "Parameters.Payload.meta.retry_count: is required, and missing",
+    ),
+    (
+        UP,
+        "JudgeSoak",
+        "\"meta\": {\"state.$\": \"$$.State.Name\", \"retry_count.$\": \"$$.State.RetryCount\"},",
+        "",
+        LintRule::PayloadKeys,
+        "batch-upgrade, state JudgeSoak",
+        "Parameters.Payload.meta: is required, and missing",
     ),
     (
         UP,

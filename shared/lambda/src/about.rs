@@ -14,6 +14,17 @@ pub(crate) struct About {
     pub(crate) cluster: Option<String>,
     /// The version the run goes to.
     pub(crate) target: Option<String>,
+    /// The state that calls.
+    pub(crate) state: Option<String>,
+    /// Which attempt of that state this is, 1 for the first.
+    pub(crate) attempt: Option<u64>,
+}
+
+/// A state's name at its longest, in characters (Amazon States Language).
+const STATE_NAME: usize = 80;
+
+fn is_state_name(name: &&str) -> bool {
+    !name.is_empty() && name.len() <= STATE_NAME && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 impl About {
@@ -28,6 +39,11 @@ impl About {
                 .map(String::from),
             cluster: text(&["/cluster_id"]).and_then(|name| ClusterId::parse(name).ok()).map(String::from),
             target: target.and_then(|version| IstioVersion::parse(version).ok()).map(|v| v.to_string()),
+            state: text(&["/meta/state"]).filter(is_state_name).map(str::to_owned),
+            attempt: payload
+                .pointer("/meta/retry_count")
+                .and_then(Value::as_u64)
+                .map(|retries| retries.saturating_add(1)),
         }
     }
 }
@@ -50,6 +66,14 @@ mod tests {
     }
 
     #[test]
+    fn the_state_and_its_attempt_are_named() {
+        let about = About::of(&json!({"meta": {"state": "PreCheck", "retry_count": 0}}));
+        assert_eq!((about.state.as_deref(), about.attempt), (Some("PreCheck"), Some(1)));
+        let about = About::of(&json!({"meta": {"state": "x".repeat(81), "retry_count": -1}}));
+        assert_eq!((about.state, about.attempt), (None, None));
+    }
+
+    #[test]
     fn only_names_of_the_right_shape_are_written_down() {
         for other in [
             json!({}),
@@ -57,6 +81,7 @@ mod tests {
             json!(7),
             json!({"run": {"run_id": {"a": 1}, "batch_id": ["x"]}}),
             json!({"run": {"run_id": "a b\n", "batch_id": "a b", "target_version": "hush"}, "cluster_id": " "}),
+            json!({"meta": {"state": "a b", "retry_count": "1"}}),
         ] {
             assert_eq!(About::of(&other), About::default(), "{other}");
         }

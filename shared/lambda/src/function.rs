@@ -50,6 +50,8 @@ impl<T: Task> Function<T> {
             batch.id = about.batch,
             cluster.id = about.cluster,
             istio.to = about.target,
+            state.name = about.state,
+            attempt = about.attempt,
         )
     }
 

@@ -5,7 +5,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use crate::ledger::{DecisionAnswer, MergeAnswer};
-use crate::task::Task;
+use crate::task::{Meta, Task};
 use crate::{
     answer_decision, await_decision, await_merge, decide, judge_soak, merge_webhook, open_merge_request,
     plan_batch, plan_rollout, post_check, pre_check, restart_proxies, settle, watch_merges, watch_rollout,
@@ -35,6 +35,20 @@ impl Contract {
         }
     }
 
+    /// The schemas of a task that a state calls: it tells who it is.
+    pub fn of_state<T: Task>() -> Self {
+        let mut contract = Self::of::<T>();
+        let meta = schema::<Meta>(SchemaSettings::draft2020_12().for_deserialize().with(|settings| {
+            settings.meta_schema = None;
+        }));
+        contract.input["properties"][Meta::KEY] = meta;
+        match contract.input["required"].as_array_mut() {
+            Some(required) => required.push(Meta::KEY.into()),
+            None => contract.input["required"] = [Meta::KEY].as_slice().into(),
+        }
+        contract
+    }
+
     fn token_answered_by<A: JsonSchema>(self) -> Self {
         let answer = schema::<A>(SchemaSettings::draft2020_12().for_serialize());
         Self { token_answer: Some(answer), ..self }
@@ -43,21 +57,21 @@ impl Contract {
     /// Every task, in the order of the workflow.
     pub fn all() -> Vec<Self> {
         vec![
-            Self::of::<plan_rollout::PlanRollout>(),
-            Self::of::<plan_batch::PlanBatch>(),
-            Self::of::<pre_check::PreCheck>(),
-            Self::of::<decide::Decide>(),
-            Self::of::<open_merge_request::OpenMergeRequest>(),
-            Self::of::<await_merge::AwaitMerge>().token_answered_by::<MergeAnswer>(),
+            Self::of_state::<plan_rollout::PlanRollout>(),
+            Self::of_state::<plan_batch::PlanBatch>(),
+            Self::of_state::<pre_check::PreCheck>(),
+            Self::of_state::<decide::Decide>(),
+            Self::of_state::<open_merge_request::OpenMergeRequest>(),
+            Self::of_state::<await_merge::AwaitMerge>().token_answered_by::<MergeAnswer>(),
             Self::of::<watch_merges::WatchMerges>(),
             Self::of::<merge_webhook::MergeWebhook>(),
-            Self::of::<watch_rollout::WatchRollout>(),
-            Self::of::<restart_proxies::RestartProxies>(),
-            Self::of::<judge_soak::JudgeSoak>(),
-            Self::of::<await_decision::AwaitDecision>().token_answered_by::<DecisionAnswer>(),
+            Self::of_state::<watch_rollout::WatchRollout>(),
+            Self::of_state::<restart_proxies::RestartProxies>(),
+            Self::of_state::<judge_soak::JudgeSoak>(),
+            Self::of_state::<await_decision::AwaitDecision>().token_answered_by::<DecisionAnswer>(),
             Self::of::<answer_decision::AnswerDecision>(),
-            Self::of::<post_check::PostCheck>(),
-            Self::of::<settle::Settle>(),
+            Self::of_state::<post_check::PostCheck>(),
+            Self::of_state::<settle::Settle>(),
         ]
     }
 }

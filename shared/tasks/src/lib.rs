@@ -51,4 +51,4 @@ pub use contract::Contract;
 pub use error::{Context, ErrorName, TaskError};
 pub use notices::NotifiedEntry;
 pub use ports::*;
-pub use task::{JsonTask, Task};
+pub use task::{JsonTask, Meta, Task};

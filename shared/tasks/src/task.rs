@@ -4,8 +4,8 @@ use std::future::Future;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::TaskError;
@@ -24,6 +24,28 @@ pub trait Task: Send + Sync + 'static {
     fn run(&self, input: Self::Input) -> impl Future<Output = Result<Self::Output, TaskError>> + Send;
 }
 
+/// Who calls: beside a task's own input in the payload of every Task state, under the key `meta`. It is for the log and
+/// changes nothing that a task does, so whoever calls a function by hand may leave it out.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Meta {
+    /// The state, `$$.State.Name`.
+    pub state: String,
+    /// How often the state was tried before, `$$.State.RetryCount`.
+    pub retry_count: u32,
+}
+
+impl Meta {
+    /// Its key in a payload.
+    pub const KEY: &'static str = "meta";
+
+    /// Takes it out of a payload. One that does not decode is `Rejected` with the field's path.
+    fn take(payload: &mut Value) -> Result<Option<Self>, TaskError> {
+        let found = payload.as_object_mut().and_then(|fields| fields.remove(Self::KEY));
+        found.map(|meta| decode("payload.meta", meta)).transpose()
+    }
+}
+
 /// A task with its types erased to JSON, as Lambda and the interpreter see it.
 #[async_trait]
 pub trait JsonTask: Send + Sync {
@@ -40,8 +62,10 @@ impl<T: Task> JsonTask for T {
         T::NAME
     }
 
-    async fn invoke(&self, payload: Value) -> Result<Value, TaskError> {
-        let input = decode::<T::Input>("payload", payload).map_err(|error| error.context(T::NAME))?;
+    async fn invoke(&self, mut payload: Value) -> Result<Value, TaskError> {
+        let input = Meta::take(&mut payload)
+            .and_then(|_| decode::<T::Input>("payload", payload))
+            .map_err(|error| error.context(T::NAME))?;
         let output = self.run(input).await.map_err(|error| error.context(T::NAME))?;
         serde_json::to_value(output)
             .map_err(|error| TaskError::internal(format!("encode output: {error}")).context(T::NAME))
@@ -122,6 +146,19 @@ mod tests {
         assert!(
             refusal(json!({"batch_id": "a", "inner": {"count": "x"}})).starts_with("input.inner.count: ")
         );
+    }
+
+    #[test]
+    fn who_calls_is_no_part_of_the_input() {
+        let mut payload = json!({"batch_id": "a", "meta": {"state": "Soak", "retry_count": 2}});
+        let meta = Meta { state: "Soak".into(), retry_count: 2 };
+        assert_eq!(Meta::take(&mut payload).unwrap(), Some(meta));
+        assert_eq!(payload, json!({"batch_id": "a"}));
+        assert_eq!(Meta::take(&mut payload).unwrap(), None);
+        let refused = |meta: Value| Meta::take(&mut json!({"meta": meta})).unwrap_err().to_string();
+        assert_eq!(refused(json!("Soak")), "payload.meta: expected a JSON object, got a string");
+        assert!(refused(json!({"state": "Soak"})).ends_with("missing field `retry_count`"));
+        assert!(refused(json!({"state": "Soak", "retrycount": 1})).ends_with("did you mean `retry_count`?"));
     }
 
     #[test]
