@@ -83,8 +83,8 @@ fn the_edit_equals_a_real_bump() {
     let before =
         guard_domain::FileContent { path: "p1".into(), content: read("P1-solanyn-home-ops.before.yaml") };
     let v = |s: &str| guard_domain::IstioVersion::parse(s).unwrap();
-    let edited = guard_domain::manifest::edit(&before, &v("1.24.3"), &v("1.25.1")).unwrap();
-    assert_eq!(edited.file.content, read("P1-solanyn-home-ops.after.yaml"));
+    let edited = guard_domain::manifest::edit(&[before], &v("1.24.3"), &v("1.25.1")).unwrap();
+    assert_eq!(edited.files[0].content, read("P1-solanyn-home-ops.after.yaml"));
 }
 
 /// Every file of the collection gets an answer: pins or a coded refusal, and never a panic.

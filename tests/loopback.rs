@@ -139,7 +139,7 @@ async fn a_merge_request_is_opened_once_and_withdrawn() {
     let head = gitlab.head(project, "main").await.unwrap();
     let files = gitlab.yaml_files(project, &row.flux_config_path, &head).await.unwrap();
     assert_eq!(files.len(), 3);
-    let edited = manifest::edit(&files[0], &outside.fleet.start, &outside.fleet.target).unwrap();
+    let edited = manifest::edit(&files[..1], &outside.fleet.start, &outside.fleet.target).unwrap();
     let proposal = Proposal {
         project: project.into(),
         base_commit: head.clone(),
@@ -148,7 +148,7 @@ async fn a_merge_request_is_opened_once_and_withdrawn() {
         title: "Istio".into(),
         description: "words".into(),
         commit_message: "Istio".into(),
-        files: vec![edited.file],
+        files: edited.files,
         labels: vec!["guard".into()],
     };
     let first = gitlab.open(&proposal).await.unwrap();

@@ -1,6 +1,6 @@
 //! YAML as JSON. CloudFormation's short forms become the long ones: `!Ref x` is `{"Ref": "x"}`.
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
+use granit_parser::{Event, Parser, ScalarStyle, Tag};
 use serde_json::{Map, Value, json};
 
 enum Open {
@@ -17,15 +17,15 @@ pub(crate) fn documents(text: &str) -> Vec<Value> {
             Event::Scalar(text, style, _, tag) => {
                 let is_plain = style == ScalarStyle::Plain && tag.is_none();
                 long_form(
-                    tag.as_ref().map(|tag| tag.suffix.as_str()),
+                    tag.as_ref().map(|tag| tag.suffix()),
                     if is_plain { plain(&text) } else { json!(text) },
                 )
             }
-            Event::MappingStart(_, tag) => {
+            Event::MappingStart(_, _, tag) => {
                 open.push(Open::Map(Map::new(), None, tag.map(|tag| name(&tag))));
                 continue;
             }
-            Event::SequenceStart(_, tag) => {
+            Event::SequenceStart(_, _, tag) => {
                 open.push(Open::Seq(Vec::new(), tag.map(|tag| name(&tag))));
                 continue;
             }
@@ -52,7 +52,7 @@ pub(crate) fn documents(text: &str) -> Vec<Value> {
 }
 
 fn name(tag: &Tag) -> String {
-    tag.suffix.clone()
+    tag.suffix().to_owned()
 }
 
 fn long_form(tag: Option<&str>, value: Value) -> Value {

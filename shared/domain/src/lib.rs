@@ -14,7 +14,7 @@ mod plan;
 mod progress;
 mod status;
 mod version;
-mod yaml;
+pub mod yaml;
 
 pub mod analyzer;
 pub mod compatibility;

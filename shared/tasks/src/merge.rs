@@ -1,5 +1,7 @@
 //! How waiting for a merge request ends: asked of GitLab, by whoever needs to know.
 
+use std::collections::BTreeSet;
+
 use guard_domain::{MergeRequest, manifest};
 
 use crate::ledger::{MergeAnswer, MergeEnd, MergeRequestEntry};
@@ -18,22 +20,13 @@ pub(crate) async fn end_of(
         return Ok(Some(MergeAnswer { state, commit: String::new() }));
     }
     let head = commits.head(&entry.project, &entry.target_branch).await.context("read the branch's head")?;
-    let mut paths: Vec<&str> = entry.changes.iter().map(|change| change.file.as_str()).collect();
-    paths.sort_unstable();
-    paths.dedup();
+    let paths: BTreeSet<&str> = entry.changes.iter().map(|change| change.file.as_str()).collect();
+    let mut merged = Vec::new();
     for path in paths {
-        let found = files.yaml_files(&entry.project, path, &head).await.context("read the merged files")?;
-        let wanted: Vec<_> = entry.changes.iter().filter(|change| change.file == path).collect();
-        let is_as_proposed = found.iter().any(|file| {
-            manifest::pins(file).is_ok_and(|pins| {
-                wanted.iter().all(|change| {
-                    pins.iter().any(|pin| pin.component == change.component && pin.version == change.to)
-                })
-            })
-        });
-        if !is_as_proposed {
-            state = MergeEnd::Edited;
-        }
+        merged.extend(files.yaml_files(&entry.project, path, &head).await.context("read the merged files")?);
+    }
+    if manifest::holds(&merged, &entry.changes).is_err() {
+        state = MergeEnd::Edited;
     }
     let commit = match &request.landed_commit {
         Some(commit)

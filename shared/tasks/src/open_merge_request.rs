@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use guard_domain::manifest::{self, Change};
+use guard_domain::manifest::{self, Change, Edited};
 use guard_domain::{
     ClusterId, ClusterStatus, Direction, FileContent, Finding, IstioVersion, Plan, PlannedCluster, Proposal,
     Severity, text,
@@ -102,7 +102,9 @@ impl Task for OpenMergeRequest {
         };
         let head =
             self.commits.head(&project, &plan.target_branch).await.context("read the branch's head")?;
-        let (edits, mut findings) = self.edits(&clusters, &project, &head, direction).await?;
+        let proposed = self.proposed(&run, direction).await?;
+        let (edits, mut findings) =
+            self.edits(&clusters, &project, &head, direction, proposed.as_deref()).await?;
         findings.extend(self.reach(&clusters, &project, &edits).await?);
         if edits.changes.is_empty() && findings.is_empty() {
             findings.push(Finding::blocking(
@@ -160,6 +162,12 @@ fn refuse(findings: &[Finding]) -> Output {
     Output { decision: Decision::Refuse, summary: text::findings(findings) }
 }
 
+/// True for a file that a cluster reads: its own file, or one in its folder.
+fn is_below(flux_config_path: &str, file: &str) -> bool {
+    let folder = flux_config_path.trim_end_matches('/');
+    file.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 fn one_project(clusters: &[&PlannedCluster]) -> Result<String, Finding> {
     let projects: BTreeSet<&str> =
         clusters.iter().map(|planned| planned.record.gitlab_repo.as_str()).collect();
@@ -190,13 +198,25 @@ impl OpenMergeRequest {
         })
     }
 
-    /// Every file of the clusters, edited. A file that two clusters share is edited once and must suit both.
+    /// What this run's own upgrade changed, for the way back; a rollback by hand has no upgrade in its record.
+    async fn proposed(&self, run: &RunRef, direction: Direction) -> Result<Option<Vec<Change>>, TaskError> {
+        if direction == Direction::Upgrade {
+            return Ok(None);
+        }
+        let name = self.ledger.merge_request_entry(run, Direction::Upgrade).await?;
+        let upgrade: Option<MergeRequestEntry> = self.ledger.read(&run.run_id, &name).await?;
+        Ok(upgrade.map(|entry| entry.changes))
+    }
+
+    /// Every file of the clusters, edited. A file that two clusters share is edited once and must suit both. The way back
+    /// puts the exact previous values where the upgrade's are.
     async fn edits(
         &self,
         clusters: &[&PlannedCluster],
         project: &str,
         head: &str,
         direction: Direction,
+        proposed: Option<&[Change]>,
     ) -> Result<(Edits, Vec<Finding>), TaskError> {
         let mut files: BTreeMap<String, (FileContent, &IstioVersion, &IstioVersion)> = BTreeMap::new();
         let mut findings = Vec::new();
@@ -216,15 +236,25 @@ impl OpenMergeRequest {
             }
         }
         let mut edits = Edits { before: Vec::new(), after: Vec::new(), changes: Vec::new() };
-        for (file, from, to) in files.into_values() {
-            match manifest::edit(&file, from, to) {
-                Ok(edited) if edited.changes.is_empty() => {}
-                Ok(edited) => {
-                    edits.before.push(file);
-                    edits.after.push(edited.file);
-                    edits.changes.extend(edited.changes);
-                }
-                Err(refusals) => findings.extend(refusals),
+        let mut take = |before: &[FileContent], result: Result<Edited, Vec<Finding>>| match result {
+            Ok(edited) => {
+                let is_edited = |file: &&FileContent| edited.files.iter().any(|now| now.path == file.path);
+                edits.before.extend(before.iter().filter(is_edited).cloned());
+                edits.after.extend(edited.files);
+                edits.changes.extend(edited.changes);
+            }
+            Err(refusals) => findings.extend(refusals),
+        };
+        if let Some(proposed) = proposed {
+            let paths = || clusters.iter().map(|planned| planned.record.flux_config_path.as_str());
+            let ours = proposed.iter().filter(|change| paths().any(|path| is_below(path, &change.file)));
+            let ours: Vec<Change> = ours.cloned().collect();
+            let files: Vec<FileContent> = files.into_values().map(|(file, ..)| file).collect();
+            take(&files, manifest::revert(&files, &ours));
+        } else {
+            for (file, from, to) in files.into_values() {
+                let file = [file];
+                take(&file, manifest::edit(&file, from, to));
             }
         }
         Ok((edits, findings))
@@ -244,11 +274,7 @@ impl OpenMergeRequest {
                 if ours.contains(&row.cluster_id) || row.gitlab_repo != project {
                     continue;
                 }
-                let folder = row.flux_config_path.trim_end_matches('/');
-                let reads = |file: &FileContent| {
-                    file.path == folder
-                        || file.path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
-                };
+                let reads = |file: &FileContent| is_below(&row.flux_config_path, &file.path);
                 findings.extend(edits.after.iter().filter(|file| reads(file)).map(|file| {
                     Finding::blocking(
                         "FILE_SHARED",

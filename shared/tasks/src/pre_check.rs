@@ -119,11 +119,8 @@ impl Task for PreCheck {
         };
         let mut findings = check.findings();
         findings.push(analyzer::not_run(&cluster_id, plan.config.policy.analyzer_unknown));
-        for file in &files {
-            let edited =
-                manifest::edit(file, planned.from(Direction::Upgrade), planned.to(Direction::Upgrade));
-            findings.extend(edited.err().unwrap_or_default());
-        }
+        let edited = manifest::edit(&files, planned.from(Direction::Upgrade), planned.to(Direction::Upgrade));
+        findings.extend(edited.err().unwrap_or_default());
 
         let verdict = Verdict::of(&findings);
         crate::log::findings(&findings);

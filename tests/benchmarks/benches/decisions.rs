@@ -27,14 +27,14 @@ fn edit(criterion: &mut Criterion) {
     for values in [20, 1_000] {
         let mut group =
             criterion.benchmark_group(format!("version in a HelmRelease of {} lines", values + 14));
-        let file = FileContent { path: "istiod.yaml".into(), content: helm_release(values) };
+        let files = [FileContent { path: "istiod.yaml".into(), content: helm_release(values) }];
         group.bench_function("guard: edit the bytes, read again, compare", |bencher| {
-            bencher.iter(|| manifest::edit(black_box(&file), &from, &to).unwrap());
+            bencher.iter(|| manifest::edit(black_box(&files), &from, &to).unwrap());
         });
         // What a script does, and what loses comments, quotes and order.
         group.bench_function("parse, set, dump", |bencher| {
             bencher.iter(|| {
-                let mut data: Value = serde_saphyr::from_str(black_box(&file.content)).unwrap();
+                let mut data: Value = serde_saphyr::from_str(black_box(&files[0].content)).unwrap();
                 data["spec"]["chart"]["spec"]["version"] = Value::from("1.30.5");
                 serde_saphyr::to_string(&data).unwrap()
             });
