@@ -3,7 +3,7 @@
 # cargo-deny are used where they are installed.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-stores test-stores-dynamodb-local live e2e bench-lambda coverage bench lint lint-machines \
+.PHONY: help demo test test-gitlab test-stores test-stores-dynamodb-local live e2e bench-lambda coverage bench lint lint-machines \
 	lint-infra generate ci build package deploy layer-istioctl clean
 
 CARGO ?= cargo
@@ -48,6 +48,10 @@ test-stores-dynamodb-local: ## The same against Amazon's DynamoDB Local; see scr
 	@$(CARGO) test -q --workspace --test stores --no-run
 	@$(ROOT)/scripts/dynamodb-local sh -c '$(STORES)'
 
+test-gitlab: ## Let python-gitlab, a client of other people, use the simulated GitLab; needs Python, installs it once
+	@$(CARGO) build -q --workspace --bin guard-world --test architecture
+	@$(ROOT)/scripts/gitlab-client $${CARGO_TARGET_DIR:-$(ROOT)/target}/debug/guard-world
+
 # One suite after the other, with what each says: what was skipped and which variable it wanted.
 live: ## Hold the ports against real systems, as far as variables name them; tests/live/main.rs lists them
 	@GUARD_LIVE=true $(CARGO) test -q --workspace --test live -- --nocapture --test-threads=1 real
@@ -79,7 +83,7 @@ lint-infra: ## Ask cfn-lint about the templates of infra/
 generate: ## Make the generated files again: schemas, drawings, docs/cli.md, bodies of notifications
 	@UPDATE=1 $(CARGO) test -q --workspace --test generated --test bodies
 
-ci: lint lint-machines lint-infra test test-stores demo ## What a merge needs: all lints, test, test-stores, demo
+ci: lint lint-machines lint-infra test test-stores test-gitlab demo ## What a merge needs: all lints, all tests but e2e, demo
 
 build: ## Compile everything, unoptimised
 	@$(CARGO) build --workspace --all-targets

@@ -7,5 +7,9 @@ use guard_tasks::merge_webhook::MergeWebhook;
 /// Wires the task. Nothing is read and nobody is called yet.
 pub fn compose(settings: Settings) -> MergeWebhook {
     let outside = Outside::new(settings);
-    MergeWebhook { deliveries: outside.with_webhook_token(Webhook::new), watcher: outside.watcher() }
+    MergeWebhook {
+        deliveries: outside.with_webhook_token(Webhook::new),
+        watcher: outside.watcher(),
+        clock: outside.clock(),
+    }
 }

@@ -53,8 +53,13 @@ impl<T> Refreshed<T> {
 
 #[async_trait]
 impl<T: DeliveryReader> DeliveryReader for Refreshed<T> {
-    async fn read(&self, headers: &BTreeMap<String, String>, body: &[u8]) -> Result<News, TaskError> {
-        self.fresh().await?.read(headers, body).await
+    async fn read(
+        &self,
+        headers: &BTreeMap<String, String>,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<News, TaskError> {
+        self.fresh().await?.read(headers, body, now).await
     }
 }
 

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::task::Task;
-use crate::{Context as _, DeliveryReader, News, TaskError, WatcherWaker};
+use crate::{Clock, Context as _, DeliveryReader, News, TaskError, WatcherWaker};
 
 /// The largest body that is read, in bytes as they arrive. Deliveries about merge requests have a few kilobytes; a long
 /// description brings hundreds.
@@ -25,6 +25,8 @@ pub struct MergeWebhook {
     pub deliveries: Arc<dyn DeliveryReader>,
     /// Who looks.
     pub watcher: Arc<dyn WatcherWaker>,
+    /// Time: a delivery may be too old.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Payload: an HTTP request in the form of Lambda's function URLs, version 2.0. It comes from anybody, so everything that
@@ -88,7 +90,8 @@ impl Task for MergeWebhook {
         // What is no base64 is no document either; who sent it is looked at first all the same.
         let body = body.unwrap_or_default();
         let headers = headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
-        Ok(match self.deliveries.read(&headers, &body).await.context("read the delivery")? {
+        let now = self.clock.now();
+        Ok(match self.deliveries.read(&headers, &body, now).await.context("read the delivery")? {
             News::NotAuthentic => status(401),
             News::Unreadable => status(400),
             News::Other => status(204),
@@ -117,6 +120,7 @@ mod tests {
     use crate::task::decode;
     use crate::{ErrorName, JsonTask as _};
     use async_trait::async_trait;
+    use jiff::Timestamp;
     use serde_json::{Value, json};
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Context, Poll, Waker};
@@ -126,7 +130,13 @@ mod tests {
 
     #[async_trait]
     impl DeliveryReader for Words {
-        async fn read(&self, headers: &BTreeMap<String, String>, body: &[u8]) -> Result<News, TaskError> {
+        async fn read(
+            &self,
+            headers: &BTreeMap<String, String>,
+            body: &[u8],
+            now: Timestamp,
+        ) -> Result<News, TaskError> {
+            assert_eq!(now, Timestamp::UNIX_EPOCH);
             if headers.get("x-word").is_none_or(|word| word != "hush") {
                 return Ok(News::NotAuthentic);
             }
@@ -136,6 +146,14 @@ mod tests {
                 b"out of order" => Err(TaskError::new(ErrorName::Throttled, "400")),
                 _ => Ok(News::Unreadable),
             }
+        }
+    }
+
+    struct Epoch;
+
+    impl Clock for Epoch {
+        fn now(&self) -> Timestamp {
+            Timestamp::UNIX_EPOCH
         }
     }
 
@@ -162,7 +180,8 @@ mod tests {
     }
 
     fn answered(payload: Value, sleeper: &Arc<Sleeper>) -> Result<Value, TaskError> {
-        let task = MergeWebhook { deliveries: Arc::new(Words), watcher: sleeper.clone() };
+        let task =
+            MergeWebhook { deliveries: Arc::new(Words), watcher: sleeper.clone(), clock: Arc::new(Epoch) };
         now(task.invoke(payload))
     }
 

@@ -123,6 +123,28 @@ impl Fleet {
         Ok(self)
     }
 
+    /// The same clusters, in turn in `count` GitLab projects: `platform/fleet`, `platform/fleet-2`, ...
+    #[must_use]
+    pub fn in_projects(mut self, count: usize) -> Self {
+        let first = self.world.gitlab_project.clone();
+        for (n, cluster) in self.world.clusters.iter_mut().enumerate().filter(|(n, _)| n % count != 0) {
+            let project = format!("{first}-{}", n % count + 1);
+            let prefix = format!("{}/", cluster.flux_path);
+            let (own, rest) = std::mem::take(&mut self.world.files)
+                .into_iter()
+                .partition(|(path, _)| path.starts_with(&prefix));
+            self.world.files = rest;
+            let own: std::collections::BTreeMap<String, String> = own;
+            self.world.more_projects.entry(project.clone()).or_default().extend(own);
+            cluster.gitlab_project = Some(project.clone());
+            if let Some(row) = self.rows.iter_mut().find(|row| row.cluster_id.as_str() == cluster.cluster_id)
+            {
+                row.gitlab_repo = project;
+            }
+        }
+        self
+    }
+
     /// Adds clusters of another batch, which the run does not touch: what the judge compares with.
     pub(crate) fn add_bystanders(&mut self, count: usize) -> Result<(), FleetError> {
         let first = self.rows.len();
@@ -283,7 +305,7 @@ fn row(
         batch_id: batch_id.clone(),
         environment: cluster.environment.clone(),
         region: world.region.clone(),
-        gitlab_repo: world.gitlab_project.clone(),
+        gitlab_repo: cluster.gitlab_project.clone().unwrap_or_else(|| world.gitlab_project.clone()),
         flux_config_path: cluster.flux_path.clone(),
         aws_role_arn: cluster.role_arn.clone(),
         current_istio_version: version.clone(),

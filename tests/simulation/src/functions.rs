@@ -232,11 +232,12 @@ fn tasks(
             answers: step_functions.clone(),
             records: store.clone(),
             notifier: notifier.clone(),
-            clock,
+            clock: clock.clone(),
         }),
         Arc::new(merge_webhook::MergeWebhook {
             deliveries: Arc::new(Webhook::new(TOKEN.into())),
             watcher: step_functions.clone(),
+            clock,
         }),
         Arc::new(watch_rollout::WatchRollout {
             rollouts: clusters.clone(),

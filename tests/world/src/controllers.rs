@@ -17,7 +17,8 @@ const REQUEUE: i64 = 10;
 impl State {
     /// Brings a new cluster to rest at what `main` asks for.
     pub(crate) fn settle_cluster(&mut self, cluster_id: &str, born: Timestamp) {
-        let Some(head) = self.git.resolve("main").cloned() else { return };
+        let head = self.project_of(cluster_id).and_then(|project| project.git.resolve("main").cloned());
+        let Some(head) = head else { return };
         let Some(cluster) = self.clusters.get_mut(cluster_id) else { return };
         cluster.flux.fetched.clone_from(&head.id);
         cluster.flux.fetched_at = born;
@@ -48,10 +49,15 @@ impl State {
         cluster.remember(born);
     }
 
-    /// `main` has moved: every cluster sees it at its next look.
-    pub(crate) fn main_moved(&mut self) {
-        let clusters: Vec<(String, i64)> =
-            self.clusters.iter().map(|(id, cluster)| (id.clone(), cluster.flux.offset)).collect();
+    /// `main` of a project has moved: every cluster that follows it sees it at its next look.
+    pub(crate) fn main_moved(&mut self, project: &str) {
+        let follows = |id: &&String| self.project_of(id).is_some_and(|own| own.path == project);
+        let clusters: Vec<(String, i64)> = self
+            .clusters
+            .iter()
+            .filter(|(id, _)| follows(id))
+            .map(|(id, cluster)| (id.clone(), cluster.flux.offset))
+            .collect();
         for (cluster, offset) in clusters {
             let into_minute = (self.now.as_second() - offset).rem_euclid(60);
             self.after(60 - into_minute, Event::Fetch { cluster });
@@ -64,7 +70,8 @@ impl State {
             return;
         }
         let now = self.now;
-        let Some(head) = self.git.resolve("main").map(|commit| commit.id.clone()) else { return };
+        let head = self.project_of(cluster_id).and_then(|project| project.git.resolve("main"));
+        let Some(head) = head.map(|commit| commit.id.clone()) else { return };
         let Some(cluster) = self.clusters.get_mut(cluster_id) else { return };
         let revision = cluster.next_revision();
         let flux = &mut cluster.flux;
@@ -89,7 +96,9 @@ impl State {
             return;
         }
         let revision = cluster.next_revision();
-        let Some(commit) = self.git.resolve(&cluster.flux.fetched) else { return };
+        let own = cluster.spec.gitlab_project.as_ref().unwrap_or(&self.spec.gitlab_project);
+        let fetched = self.projects.get(own).and_then(|project| project.git.resolve(&cluster.flux.fetched));
+        let Some(commit) = fetched else { return };
         let wanted = match flux::read_directory(&commit.tree, &cluster.spec.flux_path) {
             Ok(wanted) => wanted,
             Err(message) => {

@@ -80,6 +80,11 @@ impl Repository {
         id
     }
 
+    /// Commits so far.
+    pub(crate) fn commit_count(&self) -> usize {
+        self.commits.len()
+    }
+
     /// A commit by branch name, full id, or an abbreviation of at least seven digits.
     pub(crate) fn resolve(&self, reference: &str) -> Option<&Commit> {
         if let Some(id) = self.branches.get(reference) {

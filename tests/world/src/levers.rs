@@ -46,16 +46,24 @@ impl World {
         self.state().spec.person = person;
     }
 
-    /// The person answers a merge request now. `false` when it is not open, or cannot be merged.
+    /// The person answers a merge request of the first project now. `false` when it is not open, or cannot be merged.
     pub fn merge_request_by_person(&self, iid: u64, merge: bool) -> bool {
-        let mut state = self.state();
-        let open = |request: &MergeRequest| request.iid == iid && request.state == MergeState::Opened;
-        let Some(at) = state.merge_requests.iter().position(open) else { return false };
-        if merge {
-            return state.merge(at, "Robin Reviewer");
-        }
-        state.close(at);
-        true
+        let first = self.state().spec.gitlab_project.clone();
+        self.merge_request_of_project_by_person(&first, iid, merge)
+    }
+
+    /// The same in any project.
+    pub fn merge_request_of_project_by_person(&self, project: &str, iid: u64, merge: bool) -> bool {
+        let answered = self.state().in_project(project, |project| {
+            let open = |request: &MergeRequest| request.iid == iid && request.state == MergeState::Opened;
+            let Some(at) = project.merge_requests.iter().position(open) else { return false };
+            if merge {
+                return project.merge(at, "Robin Reviewer");
+            }
+            project.close(at);
+            true
+        });
+        answered.unwrap_or(false)
     }
 
     /// A version makes a cluster's traffic worse, by the share of its proxies that run it, from now on.
@@ -172,21 +180,25 @@ impl World {
         }
     }
 
-    /// A colleague commits a file to a branch; `None` deletes it. The commit's id.
+    /// A colleague commits a file to a branch of the first project; `None` deletes it. The commit's id.
     pub fn push(&self, branch: &str, path: &str, content: Option<&str>, message: &str) -> Option<String> {
         let mut state = self.state();
-        let parent = state.git.resolve(branch)?.clone();
-        let mut tree = (*parent.tree).clone();
-        match content {
-            Some(content) => tree.insert(path.to_owned(), content.as_bytes().to_vec()),
-            None => tree.remove(path),
-        };
-        let note = Note { author: "Casey Colleague".to_owned(), message: message.to_owned(), at: state.now };
-        let id = state.git.commit(vec![parent.id], tree, note);
-        state.git.branches.insert(branch.to_owned(), id.clone());
-        if branch == "main" {
-            state.main_moved();
-        }
-        Some(id)
+        let first = state.spec.gitlab_project.clone();
+        state.in_project(&first, |project| {
+            let parent = project.git.resolve(branch)?.clone();
+            let mut tree = (*parent.tree).clone();
+            match content {
+                Some(content) => tree.insert(path.to_owned(), content.as_bytes().to_vec()),
+                None => tree.remove(path),
+            };
+            let note =
+                Note { author: "Casey Colleague".to_owned(), message: message.to_owned(), at: project.now };
+            let id = project.git.commit(vec![parent.id], tree, note);
+            project.git.branches.insert(branch.to_owned(), id.clone());
+            if branch == "main" {
+                project.main_moved();
+            }
+            Some(id)
+        })?
     }
 }

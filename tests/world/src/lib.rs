@@ -30,7 +30,6 @@ mod gitlab;
 mod kubernetes;
 mod levers;
 mod people;
-mod person;
 mod serve;
 mod spec;
 mod state;

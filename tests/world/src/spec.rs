@@ -16,6 +16,16 @@ pub struct WorldSpec {
     pub region: String,
     /// The GitLab project's path, such as `platform/fleet`.
     pub gitlab_project: String,
+    /// Other projects, by path: the content of their `main` at the start.
+    pub more_projects: BTreeMap<String, BTreeMap<String, String>>,
+    /// The users that GitLab knows, by name.
+    pub gitlab_users: Vec<String>,
+    /// The most entries that GitLab puts on a page, whatever is asked for.
+    pub gitlab_page_limit: usize,
+    /// Names of branches that only those who may merge push to; a pattern ends in `*`.
+    pub protected_branches: Vec<String>,
+    /// The scopes of the access token.
+    pub token_scopes: Vec<String>,
     /// The one access token GitLab accepts.
     pub gitlab_token: String,
     /// Whether that token may merge into the protected branch.
@@ -49,6 +59,8 @@ pub struct ClusterSpec {
     pub external_id: Option<String>,
     /// The Kubernetes minor version, such as `1.33`.
     pub kubernetes_version: String,
+    /// The project that this cluster's Flux follows, where it is not the world's first one.
+    pub gitlab_project: Option<String>,
     /// The directory in the repository that this cluster's Flux applies.
     pub flux_path: String,
     /// The value of the tag `kube_cluster_name` on its metrics.
@@ -182,6 +194,11 @@ impl Default for WorldSpec {
             start: Timestamp::from_second(1_790_000_000).unwrap_or(Timestamp::UNIX_EPOCH),
             region: "eu-west-1".to_owned(),
             gitlab_project: "platform/fleet".to_owned(),
+            more_projects: BTreeMap::new(),
+            gitlab_users: ["mesh-team", "platform-team", "robin", "casey"].map(str::to_owned).to_vec(),
+            gitlab_page_limit: 100,
+            protected_branches: vec!["main".to_owned()],
+            token_scopes: vec!["api".to_owned()],
             gitlab_token: "glpat-world".to_owned(),
             token_may_merge: false,
             datadog_api_key: "dd-api-world".to_owned(),
@@ -205,6 +222,7 @@ impl ClusterSpec {
             role_arn: format!("arn:aws:iam::{account_id}:role/guard-member"),
             external_id: None,
             kubernetes_version: "1.33".to_owned(),
+            gitlab_project: None,
             flux_path: format!("clusters/{cluster_id}/istio"),
             datadog_cluster_tag: cluster_id.to_owned(),
             environment: "test".to_owned(),

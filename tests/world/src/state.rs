@@ -9,8 +9,7 @@ use crate::certificate::Authority;
 use crate::cluster::Cluster;
 use crate::datadog::Signals;
 use crate::flux::ReleaseKey;
-use crate::git::{Note, Repository, Tree};
-use crate::gitlab::MergeRequest;
+use crate::gitlab::{self, Project};
 use crate::levers::Outage;
 use crate::people::Inbox;
 use crate::spec::WorldSpec;
@@ -31,7 +30,7 @@ pub(crate) enum Event {
     /// A rolling restart goes on.
     Roll { cluster: String, workload: Key },
     /// The person answers a merge request.
-    Answer { iid: u64, opening: u32 },
+    Answer { project: String, iid: u64, opening: u32 },
 }
 
 pub(crate) struct State {
@@ -39,8 +38,8 @@ pub(crate) struct State {
     pub(crate) now: Timestamp,
     queue: BTreeMap<(Timestamp, u64), Event>,
     queued: u64,
-    pub(crate) git: Repository,
-    pub(crate) merge_requests: Vec<MergeRequest>,
+    /// GitLab's projects by their paths.
+    pub(crate) projects: BTreeMap<String, Project>,
     /// The credentials STS gave out, by access key id.
     pub(crate) sessions: BTreeMap<String, Session>,
     pub(crate) clusters: BTreeMap<String, Cluster>,
@@ -73,8 +72,7 @@ impl State {
             now: spec.start,
             queue: BTreeMap::new(),
             queued: 0,
-            git: Repository::default(),
-            merge_requests: Vec::new(),
+            projects: BTreeMap::new(),
             sessions: BTreeMap::new(),
             clusters: BTreeMap::new(),
             signals: Signals::default(),
@@ -88,11 +86,7 @@ impl State {
             spec,
         };
         let born = later(state.now, -30 * 24 * 3600);
-        let tree: Tree =
-            state.spec.files.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes())).collect();
-        let note = Note { author: "Platform Team".to_owned(), message: "Start".to_owned(), at: born };
-        let first = state.git.commit(Vec::new(), tree, note);
-        state.git.branches.insert("main".to_owned(), first);
+        state.projects = gitlab::projects(&state);
         for cluster in state.spec.clusters.clone() {
             let id = cluster.cluster_id.clone();
             let cluster = Cluster::new(cluster, state.spec.seed, &state.spec.region, born);
@@ -138,7 +132,7 @@ impl State {
             Event::Reconcile { cluster } => self.reconcile(&cluster),
             Event::Released { cluster, release } => self.released(&cluster, &release),
             Event::Roll { cluster, workload } => self.roll(&cluster, &workload),
-            Event::Answer { iid, opening } => self.answer(iid, opening),
+            Event::Answer { project, iid, opening } => self.answer(&project, iid, opening),
         }
     }
 

@@ -63,6 +63,8 @@ pub type FileDiff = (String, Option<String>, Option<String>);
 /// A merge request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MergeRequestView {
+    /// The project's path.
+    pub project: String,
     /// Its number in the project.
     pub iid: u64,
     /// Its title.
@@ -75,6 +77,10 @@ pub struct MergeRequestView {
     pub target_branch: String,
     /// `opened`, `closed` or `merged`.
     pub state: String,
+    /// Who is asked to merge it.
+    pub assignees: Vec<String>,
+    /// Who is asked to review it.
+    pub reviewers: Vec<String>,
     /// Its labels.
     pub labels: Vec<String>,
     /// Its notes.
@@ -142,53 +148,64 @@ pub struct ClusterView {
 }
 
 impl World {
-    /// Every merge request, oldest first.
+    /// Every merge request, oldest first, one project after the other.
     pub fn merge_requests(&self) -> Vec<MergeRequestView> {
         let mut state = self.state();
-        state.refresh();
+        state.projects.values_mut().for_each(crate::gitlab::Project::refresh);
         let text =
             |content: Option<&Vec<u8>>| content.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-        state
-            .merge_requests
-            .iter()
-            .map(|request| {
-                let diffs = state.trees(request).map(|(before, after)| {
-                    let paths = crate::git::changed_paths(&before, &after).into_iter();
-                    paths
-                        .map(|path| (path.clone(), text(before.get(&path)), text(after.get(&path))))
-                        .collect()
-                });
-                MergeRequestView {
-                    iid: request.iid,
-                    title: request.title.clone(),
-                    description: request.description.clone(),
-                    source_branch: request.source.clone(),
-                    target_branch: request.target.clone(),
-                    state: request.state.as_str().to_owned(),
-                    labels: request.labels.clone(),
-                    notes: request.notes.iter().map(|(_, body)| body.clone()).collect(),
-                    created_at: request.created,
-                    merged_at: request.merged,
-                    closed_at: request.closed,
-                    sha: request.head.clone(),
-                    merge_commit_sha: request.merge_commit.clone(),
-                    diffs: diffs.unwrap_or_default(),
-                    web_url: crate::gitlab::web_url(&state, request.iid),
-                }
-            })
-            .collect()
+        let all = state
+            .projects
+            .values()
+            .flat_map(|project| project.merge_requests.iter().map(move |request| (project, request)));
+        all.map(|(project, request)| {
+            let diffs = project.trees(request).map(|(before, after)| {
+                let paths = crate::git::changed_paths(&before, &after).into_iter();
+                paths.map(|path| (path.clone(), text(before.get(&path)), text(after.get(&path)))).collect()
+            });
+            MergeRequestView {
+                project: project.path.clone(),
+                iid: request.iid,
+                title: request.title.clone(),
+                description: request.description.clone(),
+                source_branch: request.source.clone(),
+                target_branch: request.target.clone(),
+                state: request.state.as_str().to_owned(),
+                labels: request.labels.clone(),
+                assignees: request.assignees.clone(),
+                reviewers: request.reviewers.clone(),
+                notes: request.notes.iter().map(|(_, body)| body.clone()).collect(),
+                created_at: request.created,
+                merged_at: request.merged,
+                closed_at: request.closed,
+                sha: request.head.clone(),
+                merge_commit_sha: request.merge_commit.clone(),
+                diffs: diffs.unwrap_or_default(),
+                web_url: crate::gitlab::web_url(project, request.iid),
+            }
+        })
+        .collect()
     }
 
-    /// A file's text at a branch or commit.
+    /// A file's text at a branch or commit of the first project.
     pub fn file(&self, reference: &str, path: &str) -> Option<String> {
         let state = self.state();
-        let content = state.git.resolve(reference)?.tree.get(path)?;
+        let project = state.projects.get(&state.spec.gitlab_project)?;
+        let content = project.git.resolve(reference)?.tree.get(path)?;
         Some(String::from_utf8_lossy(content).into_owned())
     }
 
-    /// Every branch with its head.
+    /// Every branch of the first project with its head.
     pub fn branches(&self) -> BTreeMap<String, String> {
-        self.state().git.branches.clone()
+        let state = self.state();
+        let first = state.projects.get(&state.spec.gitlab_project);
+        first.map(|project| project.git.branches.clone()).unwrap_or_default()
+    }
+
+    /// Commits of the first project, all branches together.
+    pub fn commit_count(&self) -> usize {
+        let state = self.state();
+        state.projects.get(&state.spec.gitlab_project).map_or(0, |project| project.git.commit_count())
     }
 
     /// A cluster as it is now.

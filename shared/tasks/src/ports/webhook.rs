@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::TaskError;
 
@@ -22,8 +23,14 @@ pub enum News {
 /// The deliveries of the Git server's webhook.
 #[async_trait]
 pub trait DeliveryReader: Send + Sync {
-    /// Checks the sender and reads what it says. Names of headers are in lower case.
-    async fn read(&self, headers: &BTreeMap<String, String>, body: &[u8]) -> Result<News, TaskError>;
+    /// Checks the sender and reads what it says. Names of headers are in lower case. What was signed long before `now` was
+    /// heard by somebody else first.
+    async fn read(
+        &self,
+        headers: &BTreeMap<String, String>,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<News, TaskError>;
 }
 
 /// The watcher of merge requests.

@@ -19,6 +19,9 @@ struct Arguments {
     /// Where config.yaml, registry.json and, last, world.json are written
     #[arg(long, value_name = "FOLDER")]
     folder: PathBuf,
+    /// Let GitLab's token merge and push to the protected branch: for clients that try everything, never for GUARD
+    #[arg(long)]
+    token_may_merge: bool,
     #[command(flatten)]
     fleet: FleetOptions,
 }
@@ -31,7 +34,8 @@ fn now() -> Timestamp {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
-    let fleet = stage::fleet_of_today(&arguments.fleet, now())?;
+    let mut fleet = stage::fleet_of_today(&arguments.fleet, now())?;
+    fleet.world.token_may_merge = arguments.token_may_merge;
     let world = World::new(fleet.world.clone());
     let served = guard_world::serve(world.clone(), Pace::Wall).await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;

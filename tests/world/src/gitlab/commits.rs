@@ -2,15 +2,16 @@
 
 use serde_json::{Value, json};
 
+use super::model::Project;
 use super::pages::page;
 use super::{message, missing, not_found, repository};
 use crate::call::{self, Answer, Call, Refusal};
 use crate::git::{self, Commit, Note, Tree};
-use crate::state::{State, stamp};
+use crate::state::stamp;
 
 const STALE: &str = "You are attempting to update a file that has changed since you started editing it.";
 
-pub(super) fn commit_json(state: &State, commit: &Commit) -> Value {
+pub(super) fn commit_json(project: &Project, commit: &Commit) -> Value {
     let title = commit.note.message.lines().next().unwrap_or_default();
     let at = stamp(commit.note.at);
     json!({
@@ -26,15 +27,15 @@ pub(super) fn commit_json(state: &State, commit: &Commit) -> Value {
         "committer_email": "fleet@example.com",
         "committed_date": at,
         "created_at": at,
-        "web_url": format!("https://gitlab.example.com/{}/-/commit/{}", state.spec.gitlab_project, commit.id),
+        "web_url": format!("https://gitlab.example.com/{}/-/commit/{}", project.path, commit.id),
     })
 }
 
-pub(super) fn create(state: &mut State, call: &Call) -> Answer {
+pub(super) fn create(project: &mut Project, call: &Call) -> Answer {
     let Some(body) = call.json() else { return missing("branch") };
-    match try_create(state, &body) {
-        Ok(id) => match state.git.resolve(&id) {
-            Some(commit) => call::json(201, &commit_json(state, commit)),
+    match try_create(project, &body) {
+        Ok(id) => match project.git.resolve(&id) {
+            Some(commit) => call::json(201, &commit_json(project, commit)),
             None => not_found("Commit"),
         },
         Err(answer) => *answer,
@@ -45,7 +46,7 @@ fn refuse(status: u16, text: impl Into<Value>) -> Refusal {
     Box::new(message(status, text))
 }
 
-fn try_create(state: &mut State, body: &Value) -> Result<String, Refusal> {
+fn try_create(project: &mut Project, body: &Value) -> Result<String, Refusal> {
     let field = |name: &str| body.get(name).and_then(Value::as_str);
     let branch = field("branch").ok_or_else(|| Box::new(missing("branch")))?;
     let text = field("commit_message").ok_or_else(|| Box::new(missing("commit_message")))?;
@@ -59,10 +60,10 @@ fn try_create(state: &mut State, body: &Value) -> Result<String, Refusal> {
     if !repository::legal_name(branch) {
         return Err(refuse(400, "You can only create or edit files when you are on a branch"));
     }
-    if branch == "main" && !state.spec.token_may_merge {
+    if project.is_closed_to_pushes(branch) {
         return Err(refuse(403, "You are not allowed to push into this branch"));
     }
-    let existing = state.git.branches.get(branch).cloned();
+    let existing = project.git.branches.get(branch).cloned();
     let force = body.get("force") == Some(&Value::Bool(true));
     let start = match (existing, start_branch.or(start_sha)) {
         (Some(_), Some(_)) if !force => {
@@ -79,27 +80,27 @@ fn try_create(state: &mut State, body: &Value) -> Result<String, Refusal> {
             return Err(refuse(400, "You can only create or edit files when you are on a branch"));
         }
     };
-    let parent = state
+    let parent = project
         .git
         .resolve(&start)
         .cloned()
         .ok_or_else(|| Box::new(message(400, format!("Cannot find start ref '{start}'"))))?;
     let mut tree = (*parent.tree).clone();
     for action in actions {
-        act(state, &parent, &mut tree, action)?;
+        act(project, &parent, &mut tree, action)?;
     }
     let author = field("author_name").unwrap_or("GUARD").to_owned();
-    let note = Note { author, message: text.to_owned(), at: state.now };
-    let id = state.git.commit(vec![parent.id], tree, note);
-    state.git.branches.insert(branch.to_owned(), id.clone());
+    let note = Note { author, message: text.to_owned(), at: project.now };
+    let id = project.git.commit(vec![parent.id], tree, note);
+    project.git.branches.insert(branch.to_owned(), id.clone());
     if branch == "main" {
-        state.main_moved();
+        project.main_moved();
     }
     Ok(id)
 }
 
 /// Applies one action to the tree that is being built.
-fn act(state: &State, parent: &Commit, tree: &mut Tree, action: &Value) -> Result<(), Refusal> {
+fn act(project: &Project, parent: &Commit, tree: &mut Tree, action: &Value) -> Result<(), Refusal> {
     let field = |name: &str| action.get(name).and_then(Value::as_str);
     let kind = field("action").ok_or_else(|| Box::new(missing("actions[0][action]")))?;
     let path = field("file_path").ok_or_else(|| Box::new(missing("actions[0][file_path]")))?.to_owned();
@@ -119,7 +120,7 @@ fn act(state: &State, parent: &Commit, tree: &mut Tree, action: &Value) -> Resul
         if !exists {
             return Err(refuse(400, "A file with this name doesn't exist"));
         }
-        if field("last_commit_id").is_some_and(|id| state.git.last_change(parent, &path) != id) {
+        if field("last_commit_id").is_some_and(|id| project.git.last_change(parent, &path) != id) {
             return Err(refuse(400, STALE));
         }
     }
@@ -140,67 +141,68 @@ fn act(state: &State, parent: &Commit, tree: &mut Tree, action: &Value) -> Resul
     }
 }
 
-pub(super) fn list(state: &State, call: &Call) -> Answer {
-    let Some(head) = state.git.resolve(call.get("ref_name").unwrap_or("main")) else {
+pub(super) fn list(project: &Project, call: &Call) -> Answer {
+    let Some(head) = project.git.resolve(call.get("ref_name").unwrap_or("main")) else {
         return not_found("Commit");
     };
     let path = call.get("path");
-    let mut commits = state.git.commits_between("", &head.id);
+    let mut commits = project.git.commits_between("", &head.id);
     commits.reverse();
-    let touches = |commit: &&Commit| path.is_none_or(|path| state.git.last_change(commit, path) == commit.id);
-    let items = commits.into_iter().filter(touches).map(|commit| commit_json(state, commit)).collect();
-    page(state, call, items)
+    let touches =
+        |commit: &&Commit| path.is_none_or(|path| project.git.last_change(commit, path) == commit.id);
+    let items = commits.into_iter().filter(touches).map(|commit| commit_json(project, commit)).collect();
+    page(project, call, items)
 }
 
-pub(super) fn show(state: &State, id: &str) -> Answer {
-    match state.git.resolve(id) {
-        Some(commit) => call::json(200, &commit_json(state, commit)),
+pub(super) fn show(project: &Project, id: &str) -> Answer {
+    match project.git.resolve(id) {
+        Some(commit) => call::json(200, &commit_json(project, commit)),
         None => not_found("Commit"),
     }
 }
 
 /// The branches that contain a commit.
-pub(super) fn refs(state: &State, id: &str) -> Answer {
-    let Some(commit) = state.git.resolve(id) else { return not_found("Commit") };
-    let holds = |head: &String| state.git.ancestors(head).contains(&commit.id);
-    let names = state.git.branches.iter().filter(|(_, head)| holds(head));
+pub(super) fn refs(project: &Project, id: &str) -> Answer {
+    let Some(commit) = project.git.resolve(id) else { return not_found("Commit") };
+    let holds = |head: &String| project.git.ancestors(head).contains(&commit.id);
+    let names = project.git.branches.iter().filter(|(_, head)| holds(head));
     call::json(200, &names.map(|(name, _)| json!({ "type": "branch", "name": name })).collect())
 }
 
-pub(super) fn merge_base(state: &State, call: &Call) -> Answer {
+pub(super) fn merge_base(project: &Project, call: &Call) -> Answer {
     let named = |key: &str| key == "refs[]" || (key.starts_with("refs[") && key.ends_with(']'));
     let refs: Vec<&str> =
         call.query.iter().filter(|(key, _)| named(key)).map(|(_, value)| value.as_str()).collect();
     let [one, other] = refs.as_slice() else { return message(400, "Provide exactly 2 refs") };
-    let (Some(left), Some(right)) = (state.git.resolve(one), state.git.resolve(other)) else {
+    let (Some(left), Some(right)) = (project.git.resolve(one), project.git.resolve(other)) else {
         return message(
             400,
-            format!("Could not find ref: {}", if state.git.resolve(one).is_none() { one } else { other }),
+            format!("Could not find ref: {}", if project.git.resolve(one).is_none() { one } else { other }),
         );
     };
-    match state.git.merge_base(&left.id, &right.id) {
-        Some(commit) => call::json(200, &commit_json(state, commit)),
+    match project.git.merge_base(&left.id, &right.id) {
+        Some(commit) => call::json(200, &commit_json(project, commit)),
         None => not_found("Merge Base"),
     }
 }
 
-pub(super) fn compare(state: &State, call: &Call) -> Answer {
+pub(super) fn compare(project: &Project, call: &Call) -> Answer {
     let Some(from) = call.get("from") else { return missing("from") };
     let Some(to) = call.get("to") else { return missing("to") };
-    let (Some(left), Some(right)) = (state.git.resolve(from), state.git.resolve(to)) else {
+    let (Some(left), Some(right)) = (project.git.resolve(from), project.git.resolve(to)) else {
         return not_found("Ref");
     };
     let base = if call.get("straight") == Some("true") {
         Some(left)
     } else {
-        state.git.merge_base(&left.id, &right.id)
+        project.git.merge_base(&left.id, &right.id)
     };
     let Some(base) = base else { return not_found("Merge Base") };
-    let commits: Vec<Value> = state
+    let commits: Vec<Value> = project
         .git
         .commits_between(&left.id, &right.id)
         .into_iter()
-        .map(|commit| commit_json(state, commit))
+        .map(|commit| commit_json(project, commit))
         .collect();
     call::json(
         200,

@@ -3,23 +3,23 @@
 use serde_json::{Value, json};
 
 use super::commits;
-use super::model::{MergeRequest, MergeState};
+use super::model::{MergeRequest, MergeState, Project};
 use super::pages::page;
-use super::{PROJECT_ID, message, missing};
+use super::{message, missing};
 use crate::call::{self, Answer, Call};
-use crate::state::{State, stamp};
+use crate::state::stamp;
 
-pub(crate) fn web_url(state: &State, iid: u64) -> String {
-    format!("https://gitlab.example.com/{}/-/merge_requests/{iid}", state.spec.gitlab_project)
+pub(crate) fn web_url(project: &Project, iid: u64) -> String {
+    format!("https://gitlab.example.com/{}/-/merge_requests/{iid}", project.path)
 }
 
-fn request_json(state: &State, request: &MergeRequest) -> Value {
-    let status = state.merge_status(request);
+fn request_json(project: &Project, request: &MergeRequest) -> Value {
+    let status = project.merge_status(request);
     let user = |name: &str| json!({ "id": name.len(), "username": name.to_lowercase().replace(' ', "."), "name": name, "state": "active" });
     json!({
         "id": 900_000 + request.iid,
         "iid": request.iid,
-        "project_id": PROJECT_ID,
+        "project_id": project.id,
         "title": request.title,
         "description": request.description,
         "state": request.state.as_str(),
@@ -32,11 +32,14 @@ fn request_json(state: &State, request: &MergeRequest) -> Value {
         "target_branch": request.target,
         "source_branch": request.source,
         "author": user("GUARD"),
+        "assignee": request.assignees.first().map(|name| user(name)),
+        "assignees": request.assignees.iter().map(|name| user(name)).collect::<Vec<_>>(),
+        "reviewers": request.reviewers.iter().map(|name| user(name)).collect::<Vec<_>>(),
         "labels": request.labels,
         "draft": request.title.starts_with("Draft:"),
         "work_in_progress": request.title.starts_with("Draft:"),
-        "source_project_id": PROJECT_ID,
-        "target_project_id": PROJECT_ID,
+        "source_project_id": project.id,
+        "target_project_id": project.id,
         "merge_status": if status == "mergeable" { "can_be_merged" } else { "checking" },
         "detailed_merge_status": status,
         "has_conflicts": status == "conflict",
@@ -47,8 +50,8 @@ fn request_json(state: &State, request: &MergeRequest) -> Value {
         "should_remove_source_branch": request.remove_source_branch,
         "force_remove_source_branch": request.remove_source_branch,
         "user_notes_count": request.notes.len(),
-        "references": { "short": format!("!{}", request.iid), "full": format!("{}!{}", state.spec.gitlab_project, request.iid) },
-        "web_url": web_url(state, request.iid),
+        "references": { "short": format!("!{}", request.iid), "full": format!("{}!{}", project.path, request.iid) },
+        "web_url": web_url(project, request.iid),
     })
 }
 
@@ -63,7 +66,7 @@ fn labels(value: Option<&Value>) -> Option<Vec<String>> {
     }
 }
 
-pub(super) fn create(state: &mut State, call: &Call) -> Answer {
+pub(super) fn create(project: &mut Project, call: &Call) -> Answer {
     let body = call.json().unwrap_or_default();
     let field = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let Some(source) = field("source_branch") else { return missing("source_branch") };
@@ -74,32 +77,34 @@ pub(super) fn create(state: &mut State, call: &Call) -> Answer {
     }
     let mut heads = Vec::new();
     for (what, branch) in [("Source", &source), ("Target", &target)] {
-        match state.git.branches.get(branch) {
+        match project.git.branches.get(branch) {
             Some(head) => heads.push(head.clone()),
             None => return message(400, json!([format!("{what} branch \"{branch}\" does not exist")])),
         }
     }
-    state.refresh();
+    project.refresh();
     let open =
         |mr: &&MergeRequest| mr.state == MergeState::Opened && mr.source == source && mr.target == target;
-    if let Some(other) = state.merge_requests.iter().find(open) {
+    if let Some(other) = project.merge_requests.iter().find(open) {
         let text =
             format!("Another open merge request already exists for this source branch: !{}", other.iid);
         return message(409, json!([text]));
     }
-    let iid = state.merge_requests.len() as u64 + 1;
+    let iid = project.merge_requests.len() as u64 + 1;
     let remove = body.get("remove_source_branch") == Some(&Value::Bool(true));
-    state.merge_requests.push(MergeRequest {
+    project.merge_requests.push(MergeRequest {
         iid,
         title,
         description: field("description").unwrap_or_default(),
         source,
         target,
         labels: labels(body.get("labels")).unwrap_or_default(),
+        assignees: project.named(&body, "assignee_ids"),
+        reviewers: project.named(&body, "reviewer_ids"),
         state: MergeState::Opened,
         opening: 1,
-        created: state.now,
-        updated: state.now,
+        created: project.now,
+        updated: project.now,
         merged: None,
         closed: None,
         merged_by: None,
@@ -109,69 +114,72 @@ pub(super) fn create(state: &mut State, call: &Call) -> Answer {
         notes: Vec::new(),
         frozen: None,
     });
-    state.ask_person(iid);
-    let at = state.merge_requests.len() - 1;
-    answer(state, 201, at)
+    project.ask_person(iid);
+    let at = project.merge_requests.len() - 1;
+    answer(project, 201, at)
 }
 
-fn answer(state: &State, status: u16, at: usize) -> Answer {
-    match state.merge_requests.get(at) {
-        Some(request) => call::json(status, &request_json(state, request)),
+fn answer(project: &Project, status: u16, at: usize) -> Answer {
+    match project.merge_requests.get(at) {
+        Some(request) => call::json(status, &request_json(project, request)),
         None => message(404, "404 Not found"),
     }
 }
 
-pub(super) fn list(state: &mut State, call: &Call) -> Answer {
-    state.refresh();
+pub(super) fn list(project: &mut Project, call: &Call) -> Answer {
+    project.refresh();
     let wanted_labels: Vec<&str> =
         call.get("labels").map(|text| text.split(',').collect()).unwrap_or_default();
     let search = call.get("search").unwrap_or_default().to_lowercase();
     let equal = |name: &str, value: &str| call.get(name).is_none_or(|wanted| wanted == value);
+    let iids: Vec<&str> =
+        call.query.iter().filter(|(key, _)| key == "iids[]").map(|(_, value)| value.as_str()).collect();
     let keep = |mr: &&MergeRequest| {
         (call.get("state") == Some("all") || equal("state", mr.state.as_str()))
+            && (iids.is_empty() || iids.contains(&mr.iid.to_string().as_str()))
             && equal("source_branch", &mr.source)
             && equal("target_branch", &mr.target)
             && wanted_labels.iter().all(|label| mr.labels.iter().any(|have| have == label.trim()))
             && (mr.title.to_lowercase().contains(&search) || mr.description.to_lowercase().contains(&search))
     };
-    let mut found: Vec<&MergeRequest> = state.merge_requests.iter().filter(keep).collect();
+    let mut found: Vec<&MergeRequest> = project.merge_requests.iter().filter(keep).collect();
     if call.get("sort") != Some("asc") {
         found.reverse();
     }
-    page(state, call, found.into_iter().map(|request| request_json(state, request)).collect())
+    page(project, call, found.into_iter().map(|request| request_json(project, request)).collect())
 }
 
-pub(super) fn show(state: &mut State, at: usize) -> Answer {
-    state.refresh();
-    answer(state, 200, at)
+pub(super) fn show(project: &mut Project, at: usize) -> Answer {
+    project.refresh();
+    answer(project, 200, at)
 }
 
-pub(super) fn update(state: &mut State, call: &Call, at: usize) -> Answer {
+pub(super) fn update(project: &mut Project, call: &Call, at: usize) -> Answer {
     let Some(body) = call.json() else {
         return call::json(400, &json!({ "error": "at least one parameter must be provided" }));
     };
     let field = |name: &str| body.get(name).and_then(Value::as_str);
-    let now = state.now;
-    let Some(request) = state.merge_requests.get(at).cloned() else { return message(404, "404 Not found") };
+    let now = project.now;
+    let Some(request) = project.merge_requests.get(at).cloned() else { return message(404, "404 Not found") };
     match (field("state_event"), request.state) {
-        (Some("close"), MergeState::Opened) => state.close(at),
+        (Some("close"), MergeState::Opened) => project.close(at),
         (Some("reopen"), MergeState::Closed) => {
-            if !state.git.branches.contains_key(&request.source) {
+            if !project.git.branches.contains_key(&request.source) {
                 return message(422, json!(["Source branch does not exist"]));
             }
-            if let Some(found) = state.merge_requests.get_mut(at) {
+            if let Some(found) = project.merge_requests.get_mut(at) {
                 found.state = MergeState::Opened;
                 found.closed = None;
                 found.opening += 1;
             }
-            state.ask_person(request.iid);
+            project.ask_person(request.iid);
         }
         (Some("close" | "reopen") | None, _) => {}
         (Some(_), _) => {
             return call::json(400, &json!({ "error": "state_event does not have a valid value" }));
         }
     }
-    if let Some(found) = state.merge_requests.get_mut(at) {
+    if let Some(found) = project.merge_requests.get_mut(at) {
         found.updated = now;
         for (name, place) in [("title", &mut found.title), ("description", &mut found.description)] {
             if let Some(value) = field(name) {
@@ -189,29 +197,39 @@ pub(super) fn update(state: &mut State, call: &Call, at: usize) -> Answer {
         let gone = labels(body.get("remove_labels")).unwrap_or_default();
         found.labels.retain(|label| !gone.contains(label));
     }
-    show(state, at)
+    show(project, at)
 }
 
-pub(super) fn accept(state: &mut State, call: &Call, at: usize) -> Answer {
-    if !state.spec.token_may_merge {
+pub(super) fn accept(project: &mut Project, call: &Call, at: usize) -> Answer {
+    if !project.token_may_merge {
         return message(403, "403 Forbidden");
     }
-    state.refresh();
-    let Some(request) = state.merge_requests.get(at).cloned() else { return message(404, "404 Not found") };
+    project.refresh();
+    let Some(request) = project.merge_requests.get(at).cloned() else { return message(404, "404 Not found") };
     let body = call.json().unwrap_or_default();
     if body.get("sha").and_then(Value::as_str).is_some_and(|sha| sha != request.head) {
         return message(409, format!("SHA does not match HEAD of source branch: {}", request.head));
     }
-    if state.merge_status(&request) != "mergeable" || !state.merge(at, "GUARD") {
+    if project.merge_status(&request) != "mergeable" || !project.merge(at, "GUARD") {
         return message(405, "405 Method Not Allowed");
     }
-    answer(state, 200, at)
+    answer(project, 200, at)
 }
 
-pub(super) fn diffs(state: &mut State, call: &Call, at: usize) -> Answer {
-    state.refresh();
-    let trees = state.merge_requests.get(at).and_then(|request| state.trees(request));
-    page(state, call, trees.map(|(before, after)| commits::diffs(&before, &after)).unwrap_or_default())
+pub(super) fn diffs(project: &mut Project, call: &Call, at: usize) -> Answer {
+    project.refresh();
+    let trees = project.merge_requests.get(at).and_then(|request| project.trees(request));
+    page(project, call, trees.map(|(before, after)| commits::diffs(&before, &after)).unwrap_or_default())
+}
+
+/// The older form of the same: the request with all differences in it.
+pub(super) fn changes(project: &mut Project, at: usize) -> Answer {
+    project.refresh();
+    let Some(request) = project.merge_requests.get(at) else { return message(404, "404 Not found") };
+    let mut told = request_json(project, request);
+    let trees = project.trees(request);
+    told["changes"] = trees.map(|(before, after)| commits::diffs(&before, &after)).unwrap_or_default().into();
+    call::json(200, &told)
 }
 
 fn note_json(id: usize, (at, body): &(jiff::Timestamp, String)) -> Value {
@@ -219,20 +237,20 @@ fn note_json(id: usize, (at, body): &(jiff::Timestamp, String)) -> Value {
     json!({ "id": id + 1, "body": body, "author": { "username": "guard", "name": "GUARD" }, "created_at": at, "updated_at": at, "system": false })
 }
 
-pub(super) fn notes(state: &State, call: &Call, at: usize) -> Answer {
-    let all = state.merge_requests.get(at).map(|request| request.notes.as_slice()).unwrap_or_default();
+pub(super) fn notes(project: &Project, call: &Call, at: usize) -> Answer {
+    let all = project.merge_requests.get(at).map(|request| request.notes.as_slice()).unwrap_or_default();
     let mut items: Vec<Value> = all.iter().enumerate().map(|(id, note)| note_json(id, note)).collect();
     if call.get("sort") != Some("asc") {
         items.reverse();
     }
-    page(state, call, items)
+    page(project, call, items)
 }
 
-pub(super) fn add_note(state: &mut State, call: &Call, at: usize) -> Answer {
+pub(super) fn add_note(project: &mut Project, call: &Call, at: usize) -> Answer {
     let body = call.json().unwrap_or_default();
     let Some(text) = body.get("body").and_then(Value::as_str) else { return missing("body") };
-    let now = state.now;
-    let Some(request) = state.merge_requests.get_mut(at) else { return message(404, "404 Not found") };
+    let now = project.now;
+    let Some(request) = project.merge_requests.get_mut(at) else { return message(404, "404 Not found") };
     request.notes.push((now, text.to_owned()));
     let id = request.notes.len() - 1;
     call::json(201, &note_json(id, &(now, text.to_owned())))

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::git::{Note, Tree};
-use crate::state::State;
+use crate::git::{Note, Repository, Tree};
 
 /// GitLab's four states; `locked` never lasts long enough to be seen here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +32,9 @@ pub(crate) struct MergeRequest {
     pub(crate) source: String,
     pub(crate) target: String,
     pub(crate) labels: Vec<String>,
+    /// Usernames.
+    pub(crate) assignees: Vec<String>,
+    pub(crate) reviewers: Vec<String>,
     pub(crate) state: MergeState,
     /// How often it was opened: an answer to an earlier opening is void.
     pub(crate) opening: u32,
@@ -50,7 +52,64 @@ pub(crate) struct MergeRequest {
     pub(crate) frozen: Option<(Arc<Tree>, Arc<Tree>)>,
 }
 
-impl State {
+/// One project: its repository, its merge requests, and what an answer needs to know beside them.
+#[derive(Debug)]
+pub(crate) struct Project {
+    /// GitLab accepts it in place of the path.
+    pub(crate) id: u64,
+    pub(crate) path: String,
+    pub(crate) git: Repository,
+    pub(crate) merge_requests: Vec<MergeRequest>,
+    /// The world's time, as of the call that is answered.
+    pub(crate) now: Timestamp,
+    /// Where the links of paginated answers point.
+    pub(crate) base_url: String,
+    pub(crate) token_may_merge: bool,
+    /// Names and patterns of protected branches.
+    pub(crate) protected: Vec<String>,
+    /// Usernames of the instance.
+    pub(crate) users: Vec<String>,
+    /// The most entries that this server puts on a page, whatever is asked for.
+    pub(crate) page_limit: usize,
+    /// What a call set off outside of GitLab, until the world takes it.
+    pub(crate) effects: Vec<Effect>,
+}
+
+/// What follows from a call outside of GitLab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// A merge request was opened, or opened again: the person may answer it.
+    Asked { iid: u64 },
+    /// `main` has another head.
+    MainMoved,
+}
+
+impl Project {
+    pub(crate) fn ask_person(&mut self, iid: u64) {
+        self.effects.push(Effect::Asked { iid });
+    }
+
+    pub(crate) fn main_moved(&mut self) {
+        self.effects.push(Effect::MainMoved);
+    }
+
+    /// Whether a branch is protected, by name or by a pattern that ends in `*`.
+    pub(crate) fn is_protected(&self, branch: &str) -> bool {
+        self.protected.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(start) => branch.starts_with(start),
+            None => branch == pattern,
+        })
+    }
+
+    /// Whether the token may not push to it: only those who may merge push to protected branches.
+    pub(crate) fn is_closed_to_pushes(&self, branch: &str) -> bool {
+        self.is_protected(branch) && !self.token_may_merge
+    }
+
+    pub(crate) fn position(&self, iid: u64) -> Option<usize> {
+        self.merge_requests.iter().position(|request| request.iid == iid)
+    }
+
     /// Reads the source branch's head again, as GitLab does when somebody pushes.
     pub(crate) fn refresh(&mut self) {
         let git = &self.git;
@@ -91,7 +150,7 @@ impl State {
         let frozen = self.trees(&request);
         let message = format!(
             "Merge branch '{}' into '{}'\n\n{}\n\nSee merge request {}!{}",
-            request.source, request.target, request.title, self.spec.gitlab_project, request.iid
+            request.source, request.target, request.title, self.path, request.iid
         );
         let note = Note { author: by.to_owned(), message, at: self.now };
         let id = self.git.commit(vec![target, request.head.clone()], tree, note);

@@ -2,15 +2,15 @@
 
 use serde_json::Value;
 
+use super::model::Project;
 use crate::call::{self, Answer, Call};
-use crate::state::State;
 
 /// One page of a list, with the headers that name the next one.
-pub(crate) fn page(state: &State, call: &Call, items: Vec<Value>) -> Answer {
+pub(crate) fn page(project: &Project, call: &Call, items: Vec<Value>) -> Answer {
     let number = |name: &str, default: usize| {
         call.number(name).and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0).unwrap_or(default)
     };
-    let per_page = number("per_page", 20).min(100);
+    let per_page = number("per_page", 20).min(project.page_limit);
     let page = number("page", 1);
     let total = items.len();
     let pages = total.div_ceil(per_page).max(1);
@@ -26,7 +26,7 @@ pub(crate) fn page(state: &State, call: &Call, items: Vec<Value>) -> Answer {
         let mut query: Vec<String> =
             kept.map(|(key, value)| format!("{}={}", encode(key), encode(value))).collect();
         query.push(format!("page={number}&per_page={per_page}"));
-        format!("{}{}?{}", state.gitlab_url, call.path, query.join("&"))
+        format!("{}{}?{}", project.base_url, call.path, query.join("&"))
     };
     let mut links = Vec::new();
     if page < pages {

@@ -5,26 +5,30 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::commits::commit_json;
+use super::model::Project;
 use super::pages::page;
 use super::{message, missing, not_found};
 use crate::call::{self, Answer, Call, Refusal};
 use crate::git::{self, Commit};
-use crate::state::State;
 
 /// The commit and the content that a file request asks for.
-fn find<'a>(state: &'a State, call: &Call, path: &str) -> Result<(&'a Commit, &'a [u8], String), Refusal> {
+fn find<'a>(
+    project: &'a Project,
+    call: &Call,
+    path: &str,
+) -> Result<(&'a Commit, &'a [u8], String), Refusal> {
     let reference = call.get("ref").unwrap_or("HEAD").to_owned();
-    let commit = state.git.resolve(&reference).ok_or_else(|| Box::new(not_found("Commit")))?;
+    let commit = project.git.resolve(&reference).ok_or_else(|| Box::new(not_found("Commit")))?;
     let content = commit.tree.get(path).ok_or_else(|| Box::new(not_found("File")))?;
     Ok((commit, content, reference))
 }
 
-pub(super) fn file(state: &State, call: &Call, path: &str) -> Answer {
-    let (commit, content, reference) = match find(state, call, path) {
+pub(super) fn file(project: &Project, call: &Call, path: &str) -> Answer {
+    let (commit, content, reference) = match find(project, call, path) {
         Ok(found) => found,
         Err(answer) => return *answer,
     };
-    let last = state.git.last_change(commit, path);
+    let last = project.git.last_change(commit, path);
     let blob = git::blob_id(content);
     let sha256 = git::content_sha256(content);
     let value = json!({
@@ -52,18 +56,21 @@ pub(super) fn file(state: &State, call: &Call, path: &str) -> Answer {
     headers.iter().fold(answer, |answer, (name, value)| call::with(answer, name, value))
 }
 
-pub(super) fn raw(state: &State, call: &Call, path: &str) -> Answer {
-    match find(state, call, path) {
+pub(super) fn raw(project: &Project, call: &Call, path: &str) -> Answer {
+    match find(project, call, path) {
         Ok((_, content, _)) => call::body(200, "text/plain; charset=utf-8", content.to_vec()),
         Err(answer) => *answer,
     }
 }
 
-pub(super) fn tree(state: &State, call: &Call) -> Answer {
-    let Some(commit) = state.git.resolve(call.get("ref").unwrap_or("main")) else { return not_found("Tree") };
+pub(super) fn tree(project: &Project, call: &Call) -> Answer {
+    let Some(commit) = project.git.resolve(call.get("ref").unwrap_or("main")) else {
+        return not_found("Tree");
+    };
     let directory = call.get("path").unwrap_or_default().trim_matches('/').to_owned();
     let prefix = if directory.is_empty() { String::new() } else { format!("{directory}/") };
-    let recursive = call.get("recursive").is_some_and(|value| value == "true" || value == "1");
+    let recursive =
+        call.get("recursive").is_some_and(|value| value.eq_ignore_ascii_case("true") || value == "1");
     let mut directories = BTreeSet::new();
     let mut blobs = Vec::new();
     for (path, content) in commit.tree.iter() {
@@ -88,7 +95,7 @@ pub(super) fn tree(state: &State, call: &Call) -> Answer {
         })
         .collect();
     items.extend(blobs);
-    page(state, call, items)
+    page(project, call, items)
 }
 
 fn entry(path: &str, kind: &str, mode: &str, id: &str) -> Value {
@@ -96,36 +103,37 @@ fn entry(path: &str, kind: &str, mode: &str, id: &str) -> Value {
     json!({ "id": id, "name": name, "type": kind, "path": path, "mode": mode })
 }
 
-fn branch_json(state: &State, name: &str) -> Option<Value> {
-    let commit = state.git.branches.contains_key(name).then(|| state.git.resolve(name)).flatten()?;
+fn branch_json(project: &Project, name: &str) -> Option<Value> {
+    let commit = project.git.branches.contains_key(name).then(|| project.git.resolve(name)).flatten()?;
     let main = name == "main";
+    let protected = project.is_protected(name);
     let merged = !main
-        && state.git.branches.get("main").is_some_and(|id| state.git.ancestors(id).contains(&commit.id));
+        && project.git.branches.get("main").is_some_and(|id| project.git.ancestors(id).contains(&commit.id));
     Some(json!({
         "name": name,
-        "commit": commit_json(state, commit),
+        "commit": commit_json(project, commit),
         "merged": merged,
-        "protected": main,
+        "protected": protected,
         "default": main,
         "developers_can_push": false,
-        "developers_can_merge": state.spec.token_may_merge,
-        "can_push": !main,
-        "web_url": format!("https://gitlab.example.com/{}/-/tree/{name}", state.spec.gitlab_project),
+        "developers_can_merge": project.token_may_merge,
+        "can_push": !project.is_closed_to_pushes(name),
+        "web_url": format!("https://gitlab.example.com/{}/-/tree/{name}", project.path),
     }))
 }
 
-pub(super) fn branches(state: &State, call: &Call) -> Answer {
+pub(super) fn branches(project: &Project, call: &Call) -> Answer {
     let wanted = call.get("search").unwrap_or_default();
     let matches = |name: &String| match wanted.strip_prefix('^') {
         Some(start) => name.starts_with(start),
         None => name.contains(wanted),
     };
-    let names = state.git.branches.keys().filter(|name| matches(name));
-    page(state, call, names.filter_map(|name| branch_json(state, name)).collect())
+    let names = project.git.branches.keys().filter(|name| matches(name));
+    page(project, call, names.filter_map(|name| branch_json(project, name)).collect())
 }
 
-pub(super) fn branch(state: &State, name: &str) -> Answer {
-    branch_json(state, name).map_or_else(|| not_found("Branch"), |value| call::json(200, &value))
+pub(super) fn branch(project: &Project, name: &str) -> Answer {
+    branch_json(project, name).map_or_else(|| not_found("Branch"), |value| call::json(200, &value))
 }
 
 /// Whether Git would take this as a branch's name.
@@ -138,7 +146,7 @@ pub(super) fn legal_name(name: &str) -> bool {
         && !name.contains(bad)
 }
 
-pub(super) fn create_branch(state: &mut State, call: &Call) -> Answer {
+pub(super) fn create_branch(project: &mut Project, call: &Call) -> Answer {
     let body = call.json().unwrap_or_default();
     let value =
         |name: &str| body.get(name).and_then(Value::as_str).or_else(|| call.get(name)).map(str::to_owned);
@@ -147,23 +155,30 @@ pub(super) fn create_branch(state: &mut State, call: &Call) -> Answer {
     if !legal_name(&name) {
         return message(400, "Branch name is invalid");
     }
-    if state.git.branches.contains_key(&name) {
+    if project.git.branches.contains_key(&name) {
         return message(400, "Branch already exists");
     }
-    let Some(commit) = state.git.resolve(&reference) else {
+    let Some(commit) = project.git.resolve(&reference) else {
         return message(400, format!("Invalid reference name: {reference}"));
     };
     let id = commit.id.clone();
-    state.git.branches.insert(name.clone(), id);
-    branch_json(state, &name).map_or_else(|| not_found("Branch"), |value| call::json(201, &value))
+    if project.is_closed_to_pushes(&name) {
+        return message(403, "403 Forbidden");
+    }
+    project.git.branches.insert(name.clone(), id);
+    branch_json(project, &name).map_or_else(|| not_found("Branch"), |value| call::json(201, &value))
 }
 
-pub(super) fn delete_branch(state: &mut State, name: &str) -> Answer {
+pub(super) fn delete_branch(project: &mut Project, name: &str) -> Answer {
     if name == "main" {
         return message(403, "403 Forbidden - Unable to remove the default branch");
     }
-    if state.git.branches.remove(name).is_none() {
+    if !project.git.branches.contains_key(name) {
         return not_found("Branch");
     }
+    if project.is_closed_to_pushes(name) {
+        return message(403, "403 Forbidden - Unable to remove the protected branch");
+    }
+    project.git.branches.remove(name);
     call::body(204, "application/json", "")
 }

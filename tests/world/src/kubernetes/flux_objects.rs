@@ -36,11 +36,12 @@ pub(super) fn git_repositories(state: &State, cluster: &Cluster) -> Vec<Value> {
     let flux = &cluster.flux;
     let revision = revision(&flux.fetched);
     let message = format!("stored artifact for revision '{revision}'");
+    let project = cluster.spec.gitlab_project.as_ref().unwrap_or(&state.spec.gitlab_project);
     let mut object = json!({
         "metadata": metadata(cluster, "GitRepository", Some("flux-system"), "fleet"),
         "spec": {
             "interval": "1m0s", "timeout": "60s", "ref": { "branch": "main" },
-            "url": format!("https://gitlab.example.com/{}.git", state.spec.gitlab_project),
+            "url": format!("https://gitlab.example.com/{project}.git"),
             "secretRef": { "name": "fleet" },
         },
         "status": {
