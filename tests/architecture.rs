@@ -10,12 +10,15 @@ use std::process::Command;
 use toml::{Table, Value};
 
 /// Vendor libraries, and the one package that may name each. A trailing `*` stands for any ending.
-const VENDORS: [(&str, &str); 5] = [
+const VENDORS: [(&str, &str); 7] = [
     ("lambda_runtime", "guard-lambda"),
     ("kube", "guard-kubernetes"),
     ("k8s-openapi", "guard-kubernetes"),
     ("reqwest", "guard-http"),
     ("aws-sdk-*", "guard-aws"),
+    // Processes, and files on the disk: istioctl needs both, and nobody else.
+    ("rustix", "guard-istioctl"),
+    ("tempfile", "guard-istioctl"),
 ];
 
 /// What the domain is free of: runtimes, sockets, vendors, logging.

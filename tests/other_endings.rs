@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use guard_asl::TransitionKind;
-use guard_domain::{BatchId, ClusterStatus as S, FreezeWindow, OnUnknown};
+use guard_domain::{BatchId, ClusterStatus as S, FreezeWindow};
 use guard_simulation::{Fleet, House};
 use guard_world::{Answer, System};
 use jiff::SignedDuration;
@@ -91,17 +91,6 @@ async fn a_cluster_that_datadog_does_not_know_is_no_answer_and_stops_the_batch()
     assert_eq!(ended.ending, "Halted");
     assert!(ended.cause.contains("test-euw1-1"), "{}", ended.cause);
     assert_eq!(ended.statuses(), [S::PreCheckFailed, S::PreCheckPassed, S::PreCheckPassed]);
-    assert_eq!((ended.requests(), ended.restarts()), (vec![], 0));
-}
-
-/// GUARD runs no istioctl yet: where the policy wants its answer, nothing begins.
-#[tokio::test(flavor = "current_thread")]
-async fn an_analyzer_that_was_not_run_stops_the_batch_where_the_policy_says_so() {
-    let mut fleet = fleet();
-    fleet.config.policy.analyzer_unknown = OnUnknown::Stop;
-    let ended = upgrade(&fleet, |_| {}).await;
-    assert_eq!(ended.ending, "Halted");
-    assert!(ended.cause.contains("ANALYZER_UNKNOWN test-euw1-1"), "{}", ended.cause);
     assert_eq!((ended.requests(), ended.restarts()), (vec![], 0));
 }
 

@@ -56,6 +56,25 @@ fn sizes_are_of_functions_that_exist_and_inside_lambdas_limits() {
 }
 
 #[test]
+fn the_checks_get_istioctl_where_there_is_a_layer_and_nobody_else_does() {
+    let arn = "arn:aws:lambda:eu-west-1:123456789012:layer:istioctl:3";
+    let (without, with) = (Stack::of_guard(&[]), Stack::of_guard(&[("IstioctlLayerArn", arn)]));
+    for name in names_in("functions") {
+        let runs_it = ports::of(&name).contains("ConfigurationAnalyzer");
+        assert_eq!(runs_it, ["pre-check", "post-check"].contains(&name.as_str()), "{name}");
+        let (plain, layered) = (function(&without, &name).properties, function(&with, &name).properties);
+        assert_eq!(plain.get("Layers"), None, "{name}");
+        assert_eq!(layered.get("Layers").cloned(), runs_it.then(|| json!([arn])), "{name}");
+        // The layer's script puts the program into bin, and Lambda the layer into /opt.
+        let path = &layered["Environment"]["Variables"]["GUARD_ISTIOCTL"];
+        assert_eq!(path.as_str(), runs_it.then_some("/opt/bin/istioctl"), "{name}");
+        let more = layered["MemorySize"].as_i64() > plain["MemorySize"].as_i64();
+        assert_eq!(more, runs_it, "{name}");
+    }
+    assert!(read("scripts/layer-istioctl").contains("\"bin/istioctl\""));
+}
+
+#[test]
 fn what_all_functions_share_is_said_once() {
     let stack = Stack::of_guard(&[]);
     let globals = stack.value(&stack.section("Globals")["Function"]).unwrap();

@@ -102,6 +102,30 @@ async fn the_cluster_role_allows_the_calls_of_a_run_and_nothing_else() {
     assert_eq!(documents[1]["roleRef"]["name"], documents[0]["metadata"]["name"]);
 }
 
+/// istioctl reads for itself and is not seen here. What may be said: it reads, and no Secret but those of one namespace.
+#[test]
+fn the_analyzers_role_only_reads_and_no_secret_outside_of_istios_namespace() {
+    let documents = yaml::documents(&read("docs/rbac-analyze.yaml"));
+    let of_kind =
+        |kind: &str| -> Vec<&Value> { documents.iter().filter(|one| one["kind"] == kind).collect() };
+    let rules =
+        |one: &Value| -> BTreeSet<Call> { one["rules"].as_array().unwrap().iter().flat_map(each).collect() };
+    let (wide, narrow) = (of_kind("ClusterRole"), of_kind("Role"));
+    assert_eq!((wide.len(), narrow.len()), (1, 1));
+    for (verb, group, resource) in rules(wide[0]).iter().chain(&rules(narrow[0])) {
+        assert!(["get", "list", "watch"].contains(&verb.as_str()), "{verb} {resource}");
+        assert!(!(group == "*" || group.is_empty() && resource == "*"), "{verb} {group}/{resource}");
+    }
+    assert!(rules(wide[0]).iter().all(|(_, _, resource)| resource != "secrets" && resource != "configmaps"));
+    assert_eq!(narrow[0]["metadata"]["namespace"], "istio-system");
+    let secrets: Vec<Call> =
+        rules(narrow[0]).into_iter().filter(|(_, _, resource)| resource == "secrets").collect();
+    assert_eq!(secrets, [("list".to_owned(), String::new(), "secrets".to_owned())]);
+    for binding in of_kind("ClusterRoleBinding").into_iter().chain(of_kind("RoleBinding")) {
+        assert_eq!(binding["subjects"][0]["name"], "guard");
+    }
+}
+
 fn each(rule: &Value) -> Vec<Call> {
     let texts = |key: &str| -> Vec<String> {
         rule[key].as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()

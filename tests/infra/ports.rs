@@ -8,8 +8,9 @@ use crate::stack::{ACCOUNT, REGION, fail, names_in, read};
 pub(crate) type Grant = (String, String);
 
 /// Reached through the network: in a VPC, where there is one.
-const PRIVATE: [&str; 8] = [
+const PRIVATE: [&str; 9] = [
     "ClusterHealthReader",
+    "ConfigurationAnalyzer",
     "RolloutReader",
     "WorkloadReader",
     "ProxyRestarter",
@@ -104,9 +105,11 @@ pub(crate) fn grants(port: &str, notifies: bool) -> Vec<Grant> {
             on(secret("gitlab-token"), &[read_secret])
         }
         "TrafficReader" | "MonitorReader" => on(secret("datadog-credentials"), &[read_secret]),
-        "ClusterHealthReader" | "RolloutReader" | "WorkloadReader" | "ProxyRestarter" => {
-            on("arn:aws:iam::*:role/guard-member".to_owned(), &["sts:AssumeRole"])
-        }
+        "ClusterHealthReader"
+        | "ConfigurationAnalyzer"
+        | "RolloutReader"
+        | "WorkloadReader"
+        | "ProxyRestarter" => on("arn:aws:iam::*:role/guard-member".to_owned(), &["sts:AssumeRole"]),
         // A start is one conditional write beside the runs.
         "StartRegister" => on(table("runs"), &["dynamodb:PutItem"]),
         "Channels" if notifies => {

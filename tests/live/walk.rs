@@ -7,6 +7,7 @@ use guard_datadog::Datadog;
 use guard_domain::{ClusterRecord, Config};
 use guard_gitlab::GitLab;
 use guard_http::cluster_access::ClusterAccess;
+use guard_istioctl::Istioctl;
 use guard_kubernetes::Clusters;
 use guard_lambda::SystemClock;
 use guard_memory::{FixedConfig, MemoryStore};
@@ -70,11 +71,13 @@ async fn walk(subject: Subject) -> [Value; 4] {
     assert_eq!(planned["decision"], "go", "{}", planned["summary"]);
     let run = &planned["run"];
     let check = pre_check::PreCheck {
-        health: Arc::new(Clusters::new(reads(), access)),
+        health: Arc::new(Clusters::new(reads(), Arc::clone(&access))),
         traffic: datadog.clone(),
         monitors: datadog,
         commits: gitlab.clone(),
         files: gitlab.clone(),
+        // Where there is one; where there is none, the check says so.
+        analyzer: Arc::new(Istioctl::new("/opt/bin/istioctl", "/tmp", access)),
         ledger: ledger.clone(),
     };
     let checked = check.invoke(json!({"run": run, "cluster_id": row.cluster_id})).await.unwrap();

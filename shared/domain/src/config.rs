@@ -192,6 +192,8 @@ pub struct PolicyConfig {
     pub decision_timeout_hours: u32,
     /// What happens where `istioctl analyze` gave no answer.
     pub analyzer_unknown: OnUnknown,
+    /// Errors of `istioctl analyze` that stop no upgrade of this fleet, with a reason.
+    pub analyzer_accepted: Vec<AcceptedMessage>,
     /// Times in which nothing starts, each `{from, to, reason}`.
     pub freeze_windows: Vec<FreezeWindow>,
     /// Kubernetes minor lines allowed for an Istio minor line beyond the built-in table, with a reason.
@@ -212,6 +214,7 @@ impl Default for PolicyConfig {
             soak_extensions_max: 4,
             decision_timeout_hours: 72,
             analyzer_unknown: OnUnknown::Warn,
+            analyzer_accepted: Vec::new(),
             freeze_windows: Vec::new(),
             kubernetes_overrides: Vec::new(),
         }
@@ -240,6 +243,30 @@ pub struct KubernetesOverride {
     pub kubernetes: String,
     /// Why this is fine.
     pub reason: String,
+}
+
+/// A message of `istioctl analyze` that this fleet lives with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptedMessage {
+    /// Istio's code, `IST0101`.
+    pub code: String,
+    /// The object as the analyzer names it, `VirtualService shop/web`; a `*` at the end stands for any ending. Without
+    /// it, every object.
+    pub origin: Option<String>,
+    /// Why this is fine.
+    pub reason: String,
+}
+
+impl AcceptedMessage {
+    /// Is a message of this code about this object meant?
+    pub fn covers(&self, code: &str, origin: &str) -> bool {
+        self.code == code
+            && self.origin.as_deref().is_none_or(|meant| match meant.strip_suffix('*') {
+                Some(start) => origin.starts_with(start),
+                None => origin == meant,
+            })
+    }
 }
 
 /// A value of the configuration that cannot work.

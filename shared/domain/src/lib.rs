@@ -33,8 +33,9 @@ pub use batch_order::{OrderError, in_order};
 pub use cluster::{ClusterMetadata, ClusterRecord, DatadogTags, HistoryEntry};
 pub use component::Component;
 pub use config::{
-    AwsConfig, Config, ConfigProblem, DatadogConfig, ExecutionConfig, FreezeWindow, GitLabConfig,
-    KubernetesOverride, OnUnknown, PolicyConfig, RollbackConfig, RollbackScope, Thresholds, ValidationConfig,
+    AcceptedMessage, AwsConfig, Config, ConfigProblem, DatadogConfig, ExecutionConfig, FreezeWindow,
+    GitLabConfig, KubernetesOverride, OnUnknown, PolicyConfig, RollbackConfig, RollbackScope, Thresholds,
+    ValidationConfig,
 };
 pub use facts::{
     ClusterFacts, Condition, HelmReleaseFacts, IstiodFacts, KustomizationFacts, MonitorFacts, NodeFacts,

@@ -2,6 +2,7 @@
 
 mod people;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
@@ -106,6 +107,16 @@ impl Outside {
             Some(id) => aws.with_external_id(id),
             None => aws,
         })
+    }
+
+    /// Where istioctl is, if it is anywhere.
+    pub fn istioctl(&self) -> &Path {
+        &self.settings.istioctl
+    }
+
+    /// The one folder that Lambda lets a function write to.
+    pub fn scratch(&self) -> &Path {
+        Path::new("/tmp")
     }
 
     /// Executions and task tokens.

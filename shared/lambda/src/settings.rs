@@ -44,6 +44,8 @@ pub struct Settings {
     pub gitlab_webhook_secret: String,
     /// `GUARD_WATCH_MERGES_FUNCTION`: name or ARN of the function that the webhook wakes.
     pub watch_merges_function: String,
+    /// `GUARD_ISTIOCTL`: where the program is, if it is anywhere.
+    pub istioctl: PathBuf,
     /// `GUARD_EXTERNAL_ID`: sent when a member account's role is assumed, for roles that ask for one.
     pub external_id: Option<String>,
     /// `GUARD_REGISTRY_TABLE`, `GUARD_RUNS_TABLE` and `GUARD_LOCKS_TABLE`: names in DynamoDB.
@@ -108,6 +110,7 @@ impl Settings {
             pagerduty_url: variables.url("GUARD_PAGERDUTY_URL"),
             gitlab_webhook_secret: variables.or("GUARD_GITLAB_WEBHOOK_SECRET", "guard/gitlab-webhook-token"),
             watch_merges_function: variables.or("GUARD_WATCH_MERGES_FUNCTION", "guard-watch-merges"),
+            istioctl: variables.or("GUARD_ISTIOCTL", "/opt/bin/istioctl").into(),
             external_id: variables.optional("GUARD_EXTERNAL_ID"),
             tables: variables.tables(),
             own_keys: variables.own_keys(),
@@ -249,6 +252,7 @@ mod tests {
         assert_eq!(settings.datadog_credentials_secret, "guard/datadog-credentials");
         assert_eq!(settings.gitlab_webhook_secret, "guard/gitlab-webhook-token");
         assert_eq!(settings.watch_merges_function, "guard-watch-merges");
+        assert_eq!(settings.istioctl, PathBuf::from("/opt/bin/istioctl"));
         assert_eq!(settings.endpoints, EndpointOverrides::default());
         assert!(settings.own_keys.is_none() && settings.external_id.is_none());
         assert_eq!((settings.notification_webhook_secret, settings.pagerduty_key_secret), (None, None));

@@ -38,6 +38,7 @@ pub mod post_check;
 
 pub mod settle;
 
+mod analysis;
 mod contract;
 mod draft;
 mod error;

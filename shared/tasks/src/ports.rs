@@ -1,6 +1,7 @@
 //! What tasks need from the outside, one trait a capability. A port is named after the need and mirrors one IAM
 //! statement or one token scope; an adapter implements as many as its vendor can serve.
 
+mod analyzer;
 mod cluster;
 mod git;
 mod metrics;
@@ -10,6 +11,7 @@ mod store;
 mod webhook;
 mod workflow;
 
+pub use analyzer::ConfigurationAnalyzer;
 pub use cluster::{ClusterHealthReader, ProxyRestarter, RolloutReader, WorkloadReader};
 pub use git::{CommitReader, FileReader, MergeRequestReader, MergeRequestWriter};
 pub use metrics::{MonitorReader, TrafficReader};

@@ -9,14 +9,17 @@ use guard_domain::{ClusterId, ClusterStatus, Direction, Verdict, post_check};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::analysis::Analyst;
 use crate::ledger::{Ledger, RunRef};
 use crate::task::Task;
-use crate::{ClusterHealthReader, Context, TaskError};
+use crate::{ClusterHealthReader, ConfigurationAnalyzer, Context, TaskError};
 
 /// The task.
 pub struct PostCheck {
     /// What the cluster says.
     pub health: Arc<dyn ClusterHealthReader>,
+    /// Istio's own analyzer.
+    pub analyzer: Arc<dyn ConfigurationAnalyzer>,
     /// Registry and run record.
     pub ledger: Ledger,
 }
@@ -57,7 +60,9 @@ impl Task for PostCheck {
             self.ledger.advance(&run, &cluster_id, ClusterStatus::PostCheckRunning, None, None).await?;
         }
         let facts = self.health.health(&planned.record).await.context(format!("read {cluster_id}"))?;
-        let findings = post_check::findings(cluster_id.as_str(), &facts, planned.to(direction));
+        let mut findings = post_check::findings(cluster_id.as_str(), &facts, planned.to(direction));
+        let analyst = Analyst { analyzer: &*self.analyzer, planned, policy: &plan.config.policy };
+        findings.extend(analyst.after(&self.ledger, &run, direction).await?);
         let verdict = Verdict::of(&findings);
         crate::log::findings(&findings);
         self.ledger

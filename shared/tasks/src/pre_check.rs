@@ -1,23 +1,25 @@
 //! `pre-check`: may this cluster be upgraded now?
 //!
-//! Reads EKS, Kubernetes, Flux, Datadog and the cluster's Flux files; changes only the cluster's status. Safe to run
-//! twice: the status moves are compare-and-set, the result replaces the earlier one of the same run.
+//! Reads EKS, Kubernetes, Flux, Datadog, the cluster's Flux files and what Istio's analyzer says; changes only the
+//! cluster's status. Safe to run twice: the status moves are compare-and-set, the result replaces the earlier one of the
+//! same run.
 
 use std::sync::Arc;
 
+use guard_domain::analyzer::Seen;
 use guard_domain::compatibility::Compatibility;
 use guard_domain::pre_check::PreCheck as Check;
-use guard_domain::{
-    ClusterId, ClusterStatus, Direction, Finding, TrafficWindow, Verdict, analyzer, manifest,
-};
+use guard_domain::{ClusterId, ClusterStatus, Direction, Finding, TrafficWindow, Verdict, manifest};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::analysis::Analyst;
 use crate::ledger::{Ledger, RunRef};
 use crate::task::Task;
 use crate::{
-    ClusterHealthReader, CommitReader, Context, FileReader, MonitorReader, TaskError, TrafficReader,
+    ClusterHealthReader, CommitReader, ConfigurationAnalyzer, Context, FileReader, MonitorReader, TaskError,
+    TrafficReader,
 };
 
 /// The task.
@@ -32,6 +34,8 @@ pub struct PreCheck {
     pub commits: Arc<dyn CommitReader>,
     /// The Flux files.
     pub files: Arc<dyn FileReader>,
+    /// Istio's own analyzer.
+    pub analyzer: Arc<dyn ConfigurationAnalyzer>,
     /// Registry and run record.
     pub ledger: Ledger,
 }
@@ -70,6 +74,9 @@ pub struct PreCheckEntry {
     pub baseline_to: Timestamp,
     /// Traffic in it.
     pub baseline: Option<TrafficWindow>,
+    /// What Istio's analyzer said, for the comparison after the change; `None` where it gave no whole answer.
+    #[serde(default)]
+    pub analysis: Option<Seen>,
 }
 
 impl Task for PreCheck {
@@ -118,7 +125,9 @@ impl Task for PreCheck {
             compatibility: &compatibility,
         };
         let mut findings = check.findings();
-        findings.push(analyzer::not_run(&cluster_id, plan.config.policy.analyzer_unknown));
+        let analyst = Analyst { analyzer: &*self.analyzer, planned, policy: &plan.config.policy };
+        let (said, analysis) = analyst.before().await?;
+        findings.extend(said);
         let edited = manifest::edit(&files, planned.from(Direction::Upgrade), planned.to(Direction::Upgrade));
         findings.extend(edited.err().unwrap_or_default());
 
@@ -126,7 +135,8 @@ impl Task for PreCheck {
         crate::log::findings(&findings);
         let reason = Finding::decisive(&findings).map(Finding::brief).unwrap_or_default();
         let words = format!("{cluster_id}: pre-check {verdict}, {} findings", findings.len());
-        let entry = PreCheckEntry { verdict, findings, baseline_from: from, baseline_to: to, baseline };
+        let entry =
+            PreCheckEntry { verdict, findings, baseline_from: from, baseline_to: to, baseline, analysis };
         self.ledger.write(&run, &format!("pre-check#{cluster_id}"), &entry).await?;
         // An open question did not pass; the next run checks again.
         let status = if verdict == Verdict::Pass {

@@ -27,6 +27,7 @@ use guard_tasks::{
 use guard_world::{World, WorldSpec};
 use serde_json::Value;
 
+use crate::analyzer::{Analyzer, LocalAnalyzer};
 use crate::faults::{Fault, Faults};
 use crate::ports::{LocalStepFunctions, VirtualTime};
 use crate::stores::Stores;
@@ -82,13 +83,16 @@ impl Functions {
         store: &MemoryStore,
         config: Config,
         service: &StepFunctions,
+        analyzer: &Analyzer,
         faults: &Arc<Faults>,
     ) -> Self {
         let transport = InProcess { world: world.clone(), faults: Arc::clone(faults) };
         let stores = Stores { memory: store.clone(), faults: Arc::clone(faults) };
         let step_functions = LocalStepFunctions { service: service.clone(), faults: Arc::clone(faults) };
         let clock = VirtualTime(service.clock());
-        let tasks = tasks(Arc::new(transport), spec, stores, config, step_functions, clock);
+        let analyzer =
+            LocalAnalyzer { state: analyzer.clone(), clock: service.clock(), faults: Arc::clone(faults) };
+        let tasks = tasks(Arc::new(transport), spec, stores, config, step_functions, analyzer, clock);
         let tasks = tasks.into_iter().map(|task| (function_arn(task.name()), task)).collect();
         Self { world: world.clone(), faults: Arc::clone(faults), tasks }
     }
@@ -174,6 +178,7 @@ fn tasks(
     store: Stores,
     config: Config,
     step_functions: LocalStepFunctions,
+    analyzer: LocalAnalyzer,
     clock: VirtualTime,
 ) -> Vec<Arc<dyn JsonTask>> {
     let (store, step_functions, clock) = (Arc::new(store), Arc::new(step_functions), Arc::new(clock));
@@ -183,6 +188,7 @@ fn tasks(
     let gitlab =
         Arc::new(GitLab::new(Arc::clone(&transport), &config.gitlab.url, spec.gitlab_token.clone().into()));
     let notifier = channels(&transport, spec);
+    let analyzer = Arc::new(analyzer);
     let datadog = Arc::new(Datadog::new(
         transport,
         &config.datadog.site,
@@ -204,6 +210,7 @@ fn tasks(
             monitors: datadog.clone(),
             commits: gitlab.clone(),
             files: gitlab.clone(),
+            analyzer: analyzer.clone(),
             ledger: ledger.clone(),
         }),
         Arc::new(decide::Decide { notifier: notifier.clone(), ledger: ledger.clone() }),
@@ -257,7 +264,7 @@ fn tasks(
             ledger: ledger.clone(),
         }),
         Arc::new(answer_decision::AnswerDecision { tokens: store.clone(), answers: step_functions }),
-        Arc::new(post_check::PostCheck { health: clusters, ledger: ledger.clone() }),
+        Arc::new(post_check::PostCheck { health: clusters, analyzer, ledger: ledger.clone() }),
         Arc::new(settle::Settle {
             merge_requests: gitlab.clone(),
             commits: gitlab.clone(),

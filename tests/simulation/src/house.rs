@@ -9,6 +9,7 @@ use guard_world::World;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use crate::analyzer::Analyzer;
 use crate::faults::{FaultHook, Faults};
 use crate::fleet::Fleet;
 use crate::functions::{Functions, function_arn};
@@ -23,6 +24,8 @@ pub struct House {
     pub store: MemoryStore,
     /// Step Functions.
     pub service: StepFunctions,
+    /// istioctl, which is not there until somebody installs it.
+    pub analyzer: Analyzer,
     functions: Functions,
     faults: Arc<Faults>,
     webhook: OnceLock<Webhook>,
@@ -63,10 +66,12 @@ impl House {
         }
         let store = MemoryStore::with_clusters(fleet.rows.clone());
         let faults = Arc::new(Faults::new(hook));
-        let functions = Functions::new(&world, &fleet.world, &store, fleet.config.clone(), &service, &faults);
+        let analyzer = Analyzer::default();
+        let functions =
+            Functions::new(&world, &fleet.world, &store, fleet.config.clone(), &service, &analyzer, &faults);
         let hook = Arc::clone(&faults);
         service.set_faults(Arc::new(move |attempt| hook.at_state(attempt)));
-        Ok(Self { world, store, service, functions, faults, webhook: OnceLock::new() })
+        Ok(Self { world, store, service, analyzer, functions, faults, webhook: OnceLock::new() })
     }
 
     /// Gives GitLab the webhook: the end of a merge request is told when it happens, beside the watcher's minutes.

@@ -3,6 +3,7 @@
 //!
 //! Start reading at [`House`]; [`Story`] is a scripted run with a report.
 
+mod analyzer;
 mod expectation;
 mod faults;
 mod fleet;
@@ -17,6 +18,7 @@ mod story;
 mod transport;
 mod webhook;
 
+pub use analyzer::Analyzer;
 pub use faults::{Fault, FaultHook, Occasion, What};
 pub use fleet::{Fleet, FleetError, FluxFile};
 pub use functions::{FUNCTIONS, function_arn};

@@ -59,6 +59,11 @@ pub const VARIABLES: &[Variable] = &[
         "guard-watch-merges",
         "for `merge-webhook`: name or ARN of the function that it wakes",
     ),
+    defaulted(
+        "GUARD_ISTIOCTL",
+        "/opt/bin/istioctl",
+        "for `pre-check` and `post-check`: where istioctl is; it need not be there",
+    ),
     variable("GUARD_EXTERNAL_ID", "sent when a member account's role is assumed, for roles that ask for one"),
     defaulted("RUST_LOG", "info", "log level, one word: `trace`, `debug`, `info`, `warn`, `error`, `off`"),
     variable("AWS_LAMBDA_LOG_LEVEL", "log level as Lambda is configured, where `RUST_LOG` is not set"),
@@ -122,5 +127,6 @@ mod tests {
         assert_eq!(settings.datadog_credentials_secret, default("GUARD_DATADOG_CREDENTIALS_SECRET"));
         assert_eq!(settings.gitlab_webhook_secret, default("GUARD_GITLAB_WEBHOOK_SECRET"));
         assert_eq!(settings.watch_merges_function, default("GUARD_WATCH_MERGES_FUNCTION"));
+        assert_eq!(settings.istioctl.to_str(), Some(default("GUARD_ISTIOCTL")));
     }
 }
