@@ -3,8 +3,8 @@
 # cargo-deny are used where they are installed.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-gitlab test-stores test-stores-dynamodb-local live e2e bench-lambda coverage bench lint lint-machines \
-	lint-infra generate ci build package deploy layer-istioctl clean
+.PHONY: help demo test test-gitlab test-stores test-stores-dynamodb-local live e2e bench-lambda bench-sizes coverage \
+	bench lint lint-machines lint-infra generate ci build package deploy layer-istioctl clean
 
 CARGO ?= cargo
 ROOT := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
@@ -67,6 +67,9 @@ bench: ## Time decisions, machines and whole fleets, in a release build; print t
 
 bench-lambda: ## Package in the release profile and measure each function: size, start, memory
 	@$(ROOT)/scripts/bench-lambda
+
+bench-sizes: ## Put a batch of 75 clusters and a cluster of 1,500 workloads through the functions: time, CPU, memory
+	@$(ROOT)/scripts/e2e sizes.py
 
 lint: ## Check format, lints, docs, and licences where cargo-deny is installed
 	@$(CARGO) fmt --all --check

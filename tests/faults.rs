@@ -188,3 +188,24 @@ async fn the_rollout_never_runs_ahead_of_a_batch_that_is_not_healthy() {
         }
     }
 }
+
+/// What a check says that found no answer is told: the record holds nothing of it.
+#[tokio::test(flavor = "current_thread")]
+async fn a_check_without_an_answer_is_told_with_its_cause() {
+    let hook = |occasion: &Occasion| {
+        let is_refused = matches!(&occasion.what, What::Call { system: "Kubernetes", operation } if operation.ends_with("/pods"));
+        is_refused.then_some(Fault::Fails("Denied"))
+    };
+    let fleet = Fleet::new(1, 1, None, None).unwrap();
+    let house = House::with_faults(&fleet, hook).unwrap();
+    let input = json!({"batch_id": "test", "target_version": "1.30.5"});
+    let arn = house.run_one("batch-upgrade", "run-1", input).await.unwrap();
+    let ended = house.service.describe_execution(&arn).unwrap();
+    let cause = ended.cause.unwrap();
+    assert_eq!(ended.error.as_deref(), Some("Halted"));
+    assert!(
+        cause.contains("pre-check found no answer for test-euw1-1; nothing was changed: pre-check: read"),
+        "{cause}"
+    );
+    assert!(!cause.contains('{'), "{cause}");
+}

@@ -34,6 +34,14 @@ ACCOUNT = "123456789012"
 SECRETS = {"guard/gitlab-webhook-token": "hook-of-the-test"}
 
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "statemachine" / "examples"
+
+
+def example(name):
+    """What a person pastes into the console: the text of the example, byte for byte."""
+    return (EXAMPLES / f"{name}.input.json").read_text()
+
+
 def required(name):
     value = os.environ.get(name)
     if not value:
@@ -60,16 +68,17 @@ def until(what, condition, seconds=120.0):
 
 
 class House:
-    def __init__(self, clusters=2, batches=1, soak_minutes=30, seed=1, config=None):
+    def __init__(self, clusters=2, batches=1, soak_minutes=30, seed=1, workloads=0, config=None, speed=SPEED):
         """`config` may change the configuration, a dict, before anybody reads it."""
         self.config = config or (lambda document: document)
+        self.speed = speed
         self.folder = Path(tempfile.mkdtemp(prefix="guard-e2e-"))
         self.processes = []
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         try:
             self._start_ministack()
-            self._start_world(clusters, batches, soak_minutes, seed)
+            self._start_world(clusters, batches, soak_minutes, seed, workloads)
             self._create_stack()
         except BaseException:
             self.close()
@@ -96,7 +105,7 @@ class House:
     def _start_ministack(self):
         environment = self.own_environment() | {
             "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(self.port), "MINISTACK_REGION": REGION,
-            "MINISTACK_ACCOUNT_ID": ACCOUNT, "SFN_WAIT_SCALE": str(1 / SPEED),
+            "MINISTACK_ACCOUNT_ID": ACCOUNT, "SFN_WAIT_SCALE": str(1 / self.speed),
             # It unpacks the functions there, some 300 MB, and leaves them.
             "TMPDIR": str(self.folder),
         }
@@ -113,10 +122,10 @@ class House:
 
         until("ministack answers", answers, 60)
 
-    def _start_world(self, clusters, batches, soak_minutes, seed):
+    def _start_world(self, clusters, batches, soak_minutes, seed, workloads):
         command = [
             required("GUARD_WORLD"), "--folder", str(self.folder / "world"), "--clusters", str(clusters),
-            "--batches", str(batches), "--soak-minutes", str(soak_minutes), "--seed", str(seed),
+            "--batches", str(batches), "--soak-minutes", str(soak_minutes), "--seed", str(seed), "--workloads", str(workloads),
         ]
         # It makes the shared memory that the others read.
         process = self._spawn("world", command, self.own_environment() | self._scaled())
@@ -135,7 +144,7 @@ class House:
 
     def _scaled(self):
         return {
-            "LD_PRELOAD": required("GUARD_E2E_FAKETIME"), "FAKETIME": f"+0 x{SPEED}", "DONT_FAKE_MONOTONIC": "1",
+            "LD_PRELOAD": required("GUARD_E2E_FAKETIME"), "FAKETIME": f"+0 x{self.speed}", "DONT_FAKE_MONOTONIC": "1",
             "NO_FAKE_STAT": "1",
         }
 

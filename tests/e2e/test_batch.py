@@ -1,12 +1,9 @@
 """One batch through StartExecution: the ends that people meet most."""
 
 import json
-from pathlib import Path
 
 from histories import assert_same
-from house import SECRETS, post, until
-
-EXAMPLES = Path(__file__).resolve().parents[2] / "statemachine" / "examples"
+from house import SECRETS, example, post, until
 
 
 def assert_healthy(house, clusters):
@@ -32,11 +29,7 @@ def hook(house, token, kind="merge_request", action="merge"):
 
 def test_a_clean_batch_answered_by_the_webhook(open_house):
     house = open_house(clusters=2)
-    # What a person pastes into the console, as it stands in the examples, with this fleet's names.
-    example = json.loads((EXAMPLES / "batch-upgrade.input.json").read_text())
-    document = example | {"batch_id": "test", "target_version": house.target}
-    document.pop("dry_run", None)
-    name = f"test-{house.target}"
+    document, name = example("batch-upgrade"), f"test-{house.target}"
     arn = house.start("batch-upgrade", name, document)
 
     request = house.request("opened")
@@ -62,6 +55,17 @@ def test_a_clean_batch_answered_by_the_webhook(open_house):
     told = house.follow(arn, ticking=False)
     assert told["status"] == "SUCCEEDED", told
     assert_healthy(house, ["test-euw1-1", "test-euw1-2"])
+
+    # Days later somebody takes the batch back.
+    house.pull(**{"do": "person", "rollback": {"merge_after_minutes": 6}})
+    back = house.follow(house.start("batch-rollback", "test-back", example("batch-rollback")))
+    assert back["status"] == "SUCCEEDED", back
+    state, registry = house.state(), house.registry()
+    for cluster in ("test-euw1-1", "test-euw1-2"):
+        seen = state["clusters"][cluster]
+        assert (seen["istiod"], set(seen["proxies"])) == (house.start_version, {house.start_version})
+        assert registry[cluster]["current_istio_version"] == house.start_version
+    assert house.held_locks() == {}
 
 
 def test_a_clean_batch_answered_by_the_schedule(open_house):
@@ -116,10 +120,7 @@ def test_a_regression_is_rolled_back_on_the_clusters_that_have_it(open_house):
 def test_a_dry_run_writes_nothing_anywhere(open_house):
     house = open_house(clusters=2)
     before = house.registry(), house.state()["branches"]
-    arn = house.start(
-        "batch-upgrade", f"test-{house.target}",
-        {"batch_id": "test", "target_version": house.target, "reason": "demonstration", "dry_run": True},
-    )
+    arn = house.start("batch-upgrade", f"test-{house.target}", example("batch-upgrade.dry-run"))
     told = house.follow(arn, 90)
     assert told["status"] == "SUCCEEDED", told
     assert house.target in told["output"] and "istiod.yaml" in told["output"], told["output"]

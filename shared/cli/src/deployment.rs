@@ -195,14 +195,6 @@ impl Deployment {
         }
     }
 
-    /// The page of an execution in the AWS console.
-    pub(crate) fn console_link(&self, execution_arn: &str) -> String {
-        let host =
-            if self.region.starts_with("cn-") { "console.amazonaws.cn" } else { "console.aws.amazon.com" };
-        let region = &self.region;
-        format!("https://{region}.{host}/states/home?region={region}#/v2/executions/details/{execution_arn}")
-    }
-
     /// `--prefix` and `--region` as they must be repeated in a command that is proposed.
     pub(crate) fn same_target(&self) -> String {
         if self.prefix == crate::args::DEFAULT_PREFIX {

@@ -25,7 +25,6 @@ use crate::print;
 use crate::surroundings::pause;
 
 pub(crate) use screen::{Screen, headline, length, soak, waiting};
-pub(crate) use trail::cause_text;
 pub(crate) use watch::{Look, Record, Watch};
 
 /// Looks in a row without an answer, each of several attempts, before it is said that nobody can tell.

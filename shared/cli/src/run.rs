@@ -1,6 +1,7 @@
 //! `guard run`: start an upgrade.
 
 use guard_aws::Start;
+use guard_domain::notification;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -45,7 +46,9 @@ pub(crate) async fn start(
     };
     print::out(&format!("started    {name}"));
     print::out(&format!("execution  {arn}"));
-    print::out(&format!("console    {}", deployment.console_link(&arn)));
+    if let Some(page) = notification::execution_page(&arn) {
+        print::out(&format!("console    {page}"));
+    }
     print::out(&format!("follow     guard monitor{} --execution {arn}", deployment.same_target()));
     Ok(arn)
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use guard_aws::{Execution, ExecutionState, HeldLock};
-use guard_domain::{BatchId, ClusterRecord, ClusterStatus};
+use guard_domain::{BatchId, ClusterRecord, ClusterStatus, cause_in_words};
 use jiff::Timestamp;
 
 use crate::args::StatusOptions;
 use crate::deployment::{Deployment, Machine, batch_of};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::follow::{Watch, cause_text, headline, length, soak, waiting};
+use crate::follow::{Watch, headline, length, soak, waiting};
 use crate::list::apart;
 use crate::{print, runs};
 
@@ -118,7 +118,7 @@ async fn stands(deployment: &Deployment, execution: &Execution) -> Result<(), Fa
         print::out(&format!("  clusters: {}", counted(phases)));
     }
     if let Some(cause) = &execution.cause {
-        print::out(&format!("  {}", cause_text(cause)));
+        print::out(&format!("  {}", cause_in_words(cause)));
     }
     print::out(&format!("  {}", execution.arn));
     Ok(())

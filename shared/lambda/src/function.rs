@@ -108,9 +108,17 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 #[derive(Debug)]
 pub(crate) struct Failure(TaskError);
 
+/// A failure's message at its longest, in characters: 200 clusters that all fail fit into a state's 256 KiB. The log's
+/// line has all of it.
+const MESSAGE: usize = 1_000;
+
 impl From<Failure> for Diagnostic {
     fn from(Failure(error): Failure) -> Self {
-        Self { error_type: error.name.as_str().to_owned(), error_message: error.chain() }
+        let mut error_message = error.chain();
+        if let Some((end, _)) = error_message.char_indices().nth(MESSAGE) {
+            error_message.replace_range(end.., "...");
+        }
+        Self { error_type: error.name.as_str().to_owned(), error_message }
     }
 }
 
@@ -140,6 +148,7 @@ mod tests {
         async fn run(&self, wish: Wish) -> Result<Value, TaskError> {
             match wish.act.as_str() {
                 "panic" => panic!("string {}", "cut"),
+                "talk" => Err(TaskError::internal("é".repeat(5_000))),
                 "throttle" => Err(TaskError::new(ErrorName::Throttled, "429").context("GET /x")),
                 _ => Ok(json!({"done": true})),
             }
@@ -170,6 +179,8 @@ mod tests {
         assert!(message.contains("payload.acts") && message.ends_with("did you mean `act`?"), "{message}");
         let panicked = refused(Ok(Puppet), json!({"act": "panic"})).await;
         assert_eq!(panicked, ("Internal".into(), "puppet: panicked: string cut".into()));
+        let (_, long) = refused(Ok(Puppet), json!({"act": "talk"})).await;
+        assert_eq!((long.chars().count(), long.ends_with("é...")), (MESSAGE + 3, true));
         let init = InitError::all(vec!["AWS_REGION is not set".into()]);
         let not_started = refused(Err(init), json!({"act": "work"})).await;
         assert_eq!(

@@ -5,7 +5,7 @@
 
 use guard_domain::notification::NotificationKind;
 use guard_domain::{
-    ClusterId, ClusterStatus, Direction, NextStep, Phase, Plan, Progress, Verdict, child_name,
+    ClusterId, ClusterStatus, Direction, NextStep, Phase, Plan, Progress, Verdict, cause_in_words, child_name,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,7 +54,7 @@ pub struct GateResult {
     pub cluster_id: ClusterId,
     /// Its verdict.
     pub verdict: Verdict,
-    /// Why, in a few words, where the gate tells.
+    /// Why, in a few words, where the gate tells; the caught cause, where there was no answer.
     #[serde(default)]
     pub reason: String,
 }
@@ -174,10 +174,10 @@ fn named(verdicts: &[(ClusterId, Verdict)], which: Verdict) -> Vec<&str> {
 fn reasons(ids: &[&str], results: &[GateResult]) -> String {
     const TOLD: usize = 5;
     let of = |id: &&str| results.iter().find(|result| result.cluster_id.as_str() == *id);
-    let told: Vec<&str> = ids
+    let told: Vec<String> = ids
         .iter()
         .filter_map(of)
-        .map(|result| result.reason.as_str())
+        .map(|result| cause_in_words(&result.reason))
         .filter(|reason| !reason.is_empty())
         .collect();
     match told.len() {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::Args;
 use guard_simulation::{Fleet, FleetError};
-use guard_world::{Answer, Person, Served};
+use guard_world::{Answer, Person, Served, WorkloadKind, WorkloadSpec};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -28,12 +28,28 @@ pub struct FleetOptions {
     /// Soak of each batch, minutes of the world's time
     #[arg(long, default_value_t = 30, value_name = "N")]
     pub soak_minutes: u32,
+
+    /// Deployments of three pods in each cluster, beside the usual few workloads
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub workloads: usize,
+}
+
+/// As many workloads as a team has in its namespace.
+const PER_NAMESPACE: usize = 5;
+
+fn deployment(n: usize) -> WorkloadSpec {
+    let namespace = format!("team-{}", n / PER_NAMESPACE);
+    let plain = WorkloadSpec::new(&namespace, &format!("app-{n}"), WorkloadKind::Deployment, 3);
+    if n.is_multiple_of(2) { plain } else { plain.with_native_sidecar() }
 }
 
 /// The fleet of these options. A function that takes 0.2 s of a clock that runs 120 times too fast has used 24 s, so what
 /// is a deadline of minutes elsewhere is one of hours here: only the soak keeps its length.
 pub fn fleet(options: &FleetOptions) -> Result<Fleet, FleetError> {
     let mut fleet = Fleet::new(options.clusters, options.seed, None, None)?.in_batches(options.batches)?;
+    for cluster in &mut fleet.world.clusters {
+        cluster.workloads.extend((0..options.workloads).map(deployment));
+    }
     fleet.config.validation.soak_period_minutes = options.soak_minutes;
     fleet.config.validation.flux_sync_timeout_minutes = 240;
     fleet.config.policy.restart_timeout_minutes = 600;

@@ -2,15 +2,13 @@
 //! histories themselves: a state that starts another machine has the child's name in its data.
 
 use guard_aws::{Happened, HistoryEvent};
+use guard_domain::cause_in_words;
 use guard_tasks::TaskError;
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::deployment::{Deployment, FoundMachine, Machine};
 use crate::failure::Failure;
-
-/// Characters of a foreign cause on one line.
-const CAUSE_CHARACTERS: usize = 200;
 
 /// One line of what happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,7 +140,7 @@ impl Trails {
             Happened::Failed { error, cause } => {
                 let state = trail.state.as_ref().map_or("?", |(state, _)| state.as_str()).to_owned();
                 let about = trail.cluster.as_ref().map(|cluster| format!("{cluster}: ")).unwrap_or_default();
-                tell(format!("{about}{state}: {error}: {}", cause_text(cause)));
+                tell(format!("{about}{state}: {error}: {}", cause_in_words(cause)));
             }
         }
     }
@@ -176,27 +174,4 @@ impl Trail {
 
 fn named(input: &Value, pointer: &str, machine: Machine) -> Option<(String, Machine)> {
     input.pointer(pointer).and_then(Value::as_str).map(|name| (name.to_owned(), machine))
-}
-
-/// What a person reads of a cause: a function's own message, or the text as it is.
-pub(crate) fn cause_text(cause: &str) -> String {
-    let told = serde_json::from_str::<Value>(cause).ok();
-    let message = told.as_ref().and_then(|told| told.get("errorMessage")).and_then(Value::as_str);
-    let line = message.unwrap_or(cause).split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(CAUSE_CHARACTERS) {
-        Some((end, _)) => format!("{}...", &line[..end]),
-        None => line,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_functions_own_message_is_what_is_read() {
-        assert_eq!(cause_text(r#"{"errorType": "Rejected", "errorMessage": "input.x: no"}"#), "input.x: no");
-        assert_eq!(cause_text("plain\n text"), "plain text");
-        assert_eq!(cause_text(&"é".repeat(300)).chars().count(), CAUSE_CHARACTERS + 3);
-    }
 }
