@@ -193,6 +193,19 @@ async fn interference(taken: &Taken) {
         }
     };
     taken.interfered(Scenario::Clean, unchanged, edit).await;
+    // Of two requests one is merged and the other closed.
+    let two = |fleet: &mut Fleet| {
+        *fleet = Fleet::new(2, 1, None, None).unwrap().in_projects(2);
+        fleet.world.person.upgrade = Answer::Ignore;
+    };
+    let half = |fleet: &Fleet, house: &House, transition: &Transition| {
+        if is_at(transition, "AwaitUpgradeMerge") {
+            for (row, merge) in fleet.rows.iter().zip([true, false]) {
+                house.world.merge_request_of_project_by_person(&row.gitlab_repo, 1, merge);
+            }
+        }
+    };
+    taken.interfered(Scenario::Clean, two, half).await;
     // A version that goes back during the soak.
     let back = |fleet: &Fleet, house: &House, transition: &Transition| {
         if is_at(transition, "Soak") {

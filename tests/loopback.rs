@@ -19,7 +19,7 @@ use guard_notify::{PagerDuty, Slack};
 use guard_simulation::Fleet;
 use guard_tasks::{
     Clock, ClusterHealthReader, CommitReader, ErrorName, FileReader, MergeRequestWriter, MonitorReader,
-    Notifier, ProxyRestarter, TaskError, TrafficReader, WorkloadReader,
+    Notifier, Opening, ProxyRestarter, TaskError, TrafficReader, WorkloadReader,
 };
 use guard_world::{Pace, Served, World};
 use jiff::{SignedDuration, Timestamp};
@@ -137,7 +137,7 @@ async fn a_merge_request_is_opened_once_and_withdrawn() {
     let gitlab = GitLab::new(Arc::clone(&outside.transport), &outside.served.gitlab_url, token.into());
     let project = row.gitlab_repo.as_str();
     let head = gitlab.head(project, "main").await.unwrap();
-    let files = gitlab.yaml_files(project, &row.flux_config_path, &head).await.unwrap();
+    let files = gitlab.yaml_files(project, &[&row.flux_config_path], &head).await.unwrap();
     assert_eq!(files.len(), 3);
     let edited = manifest::edit(&files[..1], &outside.fleet.start, &outside.fleet.target).unwrap();
     let proposal = Proposal {
@@ -146,14 +146,20 @@ async fn a_merge_request_is_opened_once_and_withdrawn() {
         source_branch: "feature/istio-x".into(),
         target_branch: "main".into(),
         title: "Istio".into(),
-        description: "words".into(),
+        description: "words <!-- mark -->".into(),
+        marker: "<!-- mark -->".into(),
         commit_message: "Istio".into(),
         files: edited.files,
         labels: vec!["guard".into()],
+        assignees: vec!["mesh-team".into()],
+        reviewers: Vec::new(),
     };
-    let first = gitlab.open(&proposal).await.unwrap();
-    let second = gitlab.open(&proposal).await.unwrap();
-    assert_eq!(first.iid, second.iid);
+    let opened = async || match gitlab.open(&proposal).await.unwrap() {
+        Opening::Opened(opened) => opened.request,
+        Opening::Refused(finding) => panic!("{finding}"),
+    };
+    let first = opened().await;
+    assert_eq!(first.iid, opened().await.iid);
     assert_eq!(outside.world.merge_requests().len(), 1);
     assert!(gitlab.is_ancestor(project, &head, &head).await.unwrap());
     gitlab.withdraw(project, first.iid).await.unwrap();

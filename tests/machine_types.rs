@@ -8,6 +8,7 @@ use guard_asl::{TypeReport, lint_types};
 use guard_simulation::{Fault, Fleet, House, Scenario, Story, contracts, machines};
 use guard_tasks::ErrorName;
 use guard_tests::hooks::{once_at, task_states};
+use guard_world::Answer;
 use serde_json::json;
 
 type Places = BTreeSet<(String, String)>;
@@ -67,6 +68,21 @@ async fn every_input_of_every_scenario_is_of_the_type_that_the_lint_inferred() {
         story.play().await.unwrap();
         seen.extend(compare(story.house(), &report, "two batches"));
     }
+    // Of two requests one is merged and the other closed.
+    let mut fleet = Fleet::new(2, 1, None, None).unwrap().in_projects(2);
+    fleet.world.person.upgrade = Answer::Ignore;
+    let house = House::new(&fleet).unwrap();
+    let world = house.world.clone();
+    house.observe(move |transition| {
+        if transition.state.as_deref() == Some("AwaitUpgradeMerge") {
+            for (row, merge) in fleet.rows.iter().zip([true, false]) {
+                world.merge_request_of_project_by_person(&row.gitlab_repo, 1, merge);
+            }
+        }
+    });
+    let input = json!({"batch_id": "test", "target_version": "1.30.5"});
+    house.run_one("batch-upgrade", "half", input).await.unwrap();
+    seen.extend(compare(&house, &report, "half merged"));
     let house = House::new(&Fleet::new(1, 1, None, None).unwrap()).unwrap();
     for (machine, name, input) in [
         ("batch-upgrade", "up", json!({"batch_id": "test", "target_version": "1.30.5"})),

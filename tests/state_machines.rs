@@ -135,10 +135,10 @@ const BENDS: [Bend; 28] = [
         UP,
         "IsMergeRequestOpen",
         "\"Next\": \"AwaitUpgradeMerge\"",
-        "\"Next\": \"ConvergeClusters\"",
+        "\"Next\": \"HowDidTheRequestEnd\"",
         LintRule::PathProduced,
-        "batch-upgrade, state ConvergeClusters",
-        "IsMergeRequestOpen -> ConvergeClusters",
+        "batch-upgrade, state HowDidTheRequestEnd",
+        "IsMergeRequestOpen -> HowDidTheRequestEnd",
     ),
     (
         CONVERGE,
@@ -209,11 +209,11 @@ const BENDS: [Bend; 28] = [
     (
         CONVERGE,
         "WatchRollout",
-        "\"commit.$\": \"$.commit\",",
+        "\"direction.$\": \"$.direction\",",
         "",
         LintRule::PayloadKeys,
         "cluster-converge, state WatchRollout",
-        "Parameters.Payload.commit: is required, and missing",
+        "Parameters.Payload.direction: is required, and missing",
     ),
     (
         UP,

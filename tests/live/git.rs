@@ -6,7 +6,10 @@ use guard_domain::{FileContent, MergeRequestState, Proposal};
 use guard_gitlab::GitLab;
 use guard_http::ReqwestTransport;
 use guard_lambda::SystemClock;
-use guard_tasks::{Clock as _, CommitReader, ErrorName, FileReader, MergeRequestReader, MergeRequestWriter};
+use guard_tasks::{
+    Clock as _, CommitReader, ErrorName, FileReader, MergeRequestReader, MergeRequestWriter, OpenedRequest,
+    Opening,
+};
 
 use crate::environment::{given, given_or, wanted};
 use crate::world::{Outside, reads};
@@ -14,6 +17,13 @@ use crate::world::{Outside, reads};
 pub(crate) trait Git: CommitReader + FileReader + MergeRequestReader + MergeRequestWriter {}
 
 impl<T: CommitReader + FileReader + MergeRequestReader + MergeRequestWriter> Git for T {}
+
+fn opened(opening: Opening) -> OpenedRequest {
+    match opening {
+        Opening::Opened(opened) => *opened,
+        Opening::Refused(finding) => unreachable!("{finding}"),
+    }
+}
 
 struct Subject {
     git: Box<dyn Git>,
@@ -37,57 +47,73 @@ async fn reading(subject: &Subject) {
         assert_eq!(error.name, ErrorName::Rejected, "{error}");
         assert!(error.chain().contains(wrong_branch) && error.chain().contains(wrong_project), "{error}");
     }
-    let error = git.yaml_files(project, "guard-live/no-such-folder", &head).await.unwrap_err();
+    let error = git.yaml_files(project, &["guard-live/no-such-folder"], &head).await.unwrap_err();
     assert_eq!(error.name, ErrorName::Rejected, "{error}");
     if let Some(folder) = folder {
-        let files = git.yaml_files(project, folder, &head).await.unwrap();
+        let files = git.yaml_files(project, &[folder], &head).await.unwrap();
         let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
         assert!(!paths.is_empty() && paths.is_sorted(), "{paths:?}");
         assert!(paths.iter().all(|path| path.starts_with(folder.as_str())), "{paths:?}");
         assert_eq!(
-            git.yaml_files(project, paths[0], &head).await.unwrap(),
+            git.yaml_files(project, &[paths[0]], &head).await.unwrap(),
             files[..1],
             "a file by its own path"
         );
     }
-    assert_eq!(git.on_branch(project, "guard-live/no-such-branch").await.unwrap(), []);
-    let error = git.merge_request(project, 999_999_999).await.unwrap_err();
-    assert_eq!(error.name, ErrorName::Rejected, "{error}");
+    assert_eq!(git.files(project, &["guard-live/no-such-file.yaml"], &head).await.unwrap(), []);
+    assert_eq!(git.merge_requests(project, &[999_999_999]).await.unwrap(), []);
+    assert_eq!(git.find(project, "guard-live/no-such-branch", branch, "guard-live: no").await.unwrap(), None);
     let error = stranger.head(project, branch).await.unwrap_err();
     assert_eq!(error.name, ErrorName::Denied, "{error}");
 }
 
-/// Opens a merge request that adds one file, twice, and withdraws it, twice. What fails in between is told after the
+/// Opens a merge request that changes one file, twice, and withdraws it, twice. What fails in between is told after the
 /// request is withdrawn: nothing stays behind.
 async fn writing(subject: &Subject, unique: &str) {
-    let Subject { git, project, branch, .. } = subject;
+    let Subject { git, project, branch, folder, .. } = subject;
+    let Some(folder) = folder else {
+        return crate::environment::say(
+            "skipped: the Git server, writing: no folder with a YAML file is named",
+        );
+    };
+    let head = git.head(project, branch).await.unwrap();
+    let file = git.yaml_files(project, &[folder], &head).await.unwrap().remove(0);
     let proposal = Proposal {
         project: project.clone(),
-        base_commit: git.head(project, branch).await.unwrap(),
+        base_commit: head,
         source_branch: format!("guard-live-{unique}"),
         target_branch: branch.clone(),
         title: "GUARD's live test: closed by itself".into(),
         description: format!("Opened and closed by `make live`.\n\nguard-live: {unique}"),
         commit_message: "GUARD's live test".into(),
-        files: vec![FileContent { path: format!("guard-live/{unique}.yaml"), content: "a: 1\r\n".into() }],
+        marker: format!("guard-live: {unique}"),
+        files: vec![FileContent { content: format!("{}# {unique}\r\n", file.content), ..file.clone() }],
         labels: vec!["guard-live".into()],
+        assignees: Vec::new(),
+        reviewers: vec!["no-such-user-of-guards-live-test".into()],
     };
-    let first = git.open(&proposal).await.unwrap();
+    let first = opened(git.open(&proposal).await.unwrap());
     let second = git.open(&proposal).await;
-    let found = git.on_branch(project, &proposal.source_branch).await;
+    let found = git.merge_requests(project, &[first.request.iid]).await;
+    let changed = git.changed_files(project, first.request.iid).await;
     let tip = git.head(project, &proposal.source_branch).await;
     let written = match &tip {
-        Ok(tip) => git.yaml_files(project, &proposal.files[0].path, tip).await,
+        Ok(tip) => git.files(project, &[&proposal.files[0].path], tip).await,
         Err(error) => Err(error.clone()),
     };
-    let withdrawn = git.withdraw(project, first.iid).await.unwrap();
-    let again = git.withdraw(project, first.iid).await.unwrap();
+    let withdrawn = git.withdraw(project, first.request.iid).await.unwrap();
+    let again = git.withdraw(project, first.request.iid).await.unwrap();
 
-    assert_eq!(first.state, MergeRequestState::Open);
-    assert_eq!(second.unwrap().iid, first.iid, "opened once");
-    assert_eq!(found.unwrap().iter().map(|request| request.iid).collect::<Vec<_>>(), [first.iid]);
+    assert_eq!(first.request.state, MergeRequestState::Open);
+    assert_eq!(first.notes.len(), 1, "a user whom nobody knows: {:?}", first.notes);
+    assert_eq!(opened(second.unwrap()).request.iid, first.request.iid, "opened once");
+    let heads: Vec<(u64, String)> =
+        found.unwrap().into_iter().map(|request| (request.iid, request.head)).collect();
+    assert_eq!(heads, [(first.request.iid, first.commit)]);
+    assert_eq!(changed.unwrap().into_iter().collect::<Vec<_>>(), [file.path]);
     assert_eq!(written.unwrap(), proposal.files, "byte for byte");
-    assert_eq!((withdrawn.state, again.state), (MergeRequestState::Closed, MergeRequestState::Closed));
+    let ended = [&withdrawn, &again].map(|one| (one.request.state, one.was_open));
+    assert_eq!(ended, [(MergeRequestState::Closed, true), (MergeRequestState::Closed, false)]);
     let gone = git.head(project, &proposal.source_branch).await.unwrap_err();
     assert_eq!(gone.name, ErrorName::Rejected, "the branch is deleted: {gone}");
 }

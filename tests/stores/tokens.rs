@@ -1,7 +1,7 @@
 //! Task tokens.
 
-use guard_domain::Direction;
-use guard_tasks::{OpenToken, WaitsFor};
+use guard_domain::{BatchId, Direction, RunId};
+use guard_tasks::{Fence, Lease, OpenToken, WaitsFor};
 
 use crate::subject::{Stores, contract, second};
 
@@ -11,14 +11,18 @@ contract! {
     tokens_of_all_runs_are_open,
 }
 
-fn merge(direction: Direction, iid: u64) -> WaitsFor {
-    WaitsFor::Merge { direction, project: "g/p".into(), iid }
+fn merge(direction: Direction) -> WaitsFor {
+    WaitsFor::Merge { direction }
 }
 
 pub(crate) fn token(run_id: &str, secret: &str) -> OpenToken {
     OpenToken {
-        run_id: run_id.into(),
-        waits_for: merge(Direction::Upgrade, 7),
+        lease: Lease {
+            run_id: RunId::parse(run_id).unwrap(),
+            batch_id: BatchId::parse("test").unwrap(),
+            fence: Fence(7),
+        },
+        waits_for: merge(Direction::Upgrade),
         expires_at: second(99),
         token: secret.into(),
     }
@@ -37,7 +41,7 @@ async fn a_token_is_open_until_it_is_dropped(stores: &Stores<'_>) {
 
 async fn a_newer_token_replaces_and_outlives_the_older(stores: &Stores<'_>) {
     let old = token("a", "t1");
-    let new = OpenToken { waits_for: merge(Direction::Upgrade, 8), ..token("a", "t2") };
+    let new = OpenToken { waits_for: merge(Direction::Upgrade), ..token("a", "t2") };
     stores.keep(&old).await.unwrap();
     stores.keep(&new).await.unwrap();
     stores.drop_token(&old).await.unwrap();
@@ -46,7 +50,7 @@ async fn a_newer_token_replaces_and_outlives_the_older(stores: &Stores<'_>) {
 
 async fn tokens_of_all_runs_are_open(stores: &Stores<'_>) {
     let asks = OpenToken { waits_for: WaitsFor::Decision, ..token("b", "t0") };
-    let back = OpenToken { waits_for: merge(Direction::Rollback, 7), ..token("b", "t2") };
+    let back = OpenToken { waits_for: merge(Direction::Rollback), ..token("b", "t2") };
     let all = [token("a", "t1"), asks, back, token("b", "t3"), token("c", &"T".repeat(1000))];
     for waiting in all.iter().rev() {
         stores.keep(waiting).await.unwrap();

@@ -11,6 +11,7 @@ pub fn compose(settings: Settings) -> Settle {
     let gitlab = outside.with_gitlab_token(GitLab::new);
     Settle {
         merge_requests: gitlab.clone(),
+        looks: gitlab.clone(),
         commits: gitlab.clone(),
         files: gitlab,
         locks: outside.stores(),

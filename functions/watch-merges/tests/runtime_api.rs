@@ -37,19 +37,23 @@ async fn with_nothing_to_watch_it_answers_and_calls_nobody_else() {
 #[tokio::test]
 async fn the_finest_log_tells_every_call_and_no_secret() {
     let proposed = json!({
-        "project": "platform/fleet", "iid": 7, "web_url": "https://gitlab.example.com/7", "target_branch": "main",
-        "changes": []
+        "project": "platform/fleet", "clusters": ["eks-1"], "base_commit": "b0", "source_branch": "feature/x",
+        "target_branch": "main", "marker": "m", "changes": [], "digest": "d", "landed": null,
+        "opened": {"iid": 7, "web_url": "https://gitlab.example.com/7", "commit": "c0"}
     });
     let row = json!({
         "run_id": {"S": "run-1"}, "entry": {"S": "token#upgrade"}, "waits_for": {"S": "upgrade"},
         "waits_until": {"S": "2099-01-01T00:00:00Z"}, "token": {"S": "hush-task-token"},
-        "project": {"S": "platform/fleet"}, "iid": {"N": "7"}
+        "batch_id": {"S": "test"}, "fence": {"N": "7"}
     });
     // One document that every system reads its own part of; GitLab finds nothing in it.
     let everything = FixedAnswer::serve(json!({
-        "Items": [{"run_id": {"S": "run-1"}, "entry": {"S": "token#upgrade"}}], "Count": 1,
+        "Items": [{
+            "run_id": {"S": "run-1"}, "entry": {"S": "merge-request#upgrade#001"},
+            "value": {"S": proposed.to_string()}
+        }],
+        "Count": 1,
         "Responses": {"guard-runs": [row]}, "UnprocessedKeys": {},
-        "Item": {"run_id": {"S": "run-1"}, "entry": {"S": "x"}, "value": {"S": proposed.to_string()}},
         "Name": "guard/gitlab-token", "SecretString": "hush-gitlab-token"
     }))
     .await
@@ -78,8 +82,8 @@ async fn the_finest_log_tells_every_call_and_no_secret() {
         .filter(|line| line["status"] == 200 && line["duration_ms"].is_u64())
         .map(|line| line["operation"].as_str().unwrap())
         .collect();
-    let gitlab = "GET /api/v4/projects/platform%2Ffleet/merge_requests/7";
-    assert_eq!(called, ["Query", "BatchGetItem", "GetItem", "GetSecretValue", gitlab]);
+    let gitlab = "GET /api/v4/projects/platform%2Ffleet/merge_requests";
+    assert_eq!(called, ["Query", "BatchGetItem", "Query", "GetSecretValue", gitlab]);
 }
 
 /// The error line at the boundary is the only one: the SDK must not add its own.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::BatchId;
+use crate::{BatchId, MrStrategy, OnEdited};
 
 /// The whole document.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -53,11 +53,18 @@ pub struct GitLabConfig {
     pub default_target_branch: String,
     /// Labels of every merge request.
     pub labels: Vec<String>,
+    /// Usernames of those who are asked to review every merge request, without `@`.
+    pub reviewers: Vec<String>,
 }
 
 impl Default for GitLabConfig {
     fn default() -> Self {
-        Self { url: String::new(), default_target_branch: "main".into(), labels: vec!["guard".into()] }
+        Self {
+            url: String::new(),
+            default_target_branch: "main".into(),
+            labels: vec!["guard".into()],
+            reviewers: Vec::new(),
+        }
     }
 }
 
@@ -174,6 +181,11 @@ pub struct PolicyConfig {
     pub allow_pre_release: bool,
     /// Which clusters go back when some fail.
     pub rollback_scope: RollbackScope,
+    /// How a batch's change is cut into merge requests; one never reaches over two GitLab projects.
+    pub mr_strategy: MrStrategy,
+    /// What happens where a person changed more than GUARD proposed before merging it. Other versions than the proposed
+    /// ones always stop the run.
+    pub on_edited_merge_request: OnEdited,
     /// How long a merge request may wait for a person, hours.
     pub merge_timeout_hours: u32,
     /// How long the restarts of one cluster may take, minutes.
@@ -205,6 +217,8 @@ impl Default for PolicyConfig {
         Self {
             allow_pre_release: false,
             rollback_scope: RollbackScope::Failed,
+            mr_strategy: MrStrategy::Batch,
+            on_edited_merge_request: OnEdited::Stop,
             merge_timeout_hours: 72,
             restart_timeout_minutes: 120,
             max_unavailable_workloads: 5,

@@ -9,12 +9,14 @@ mod component;
 mod config;
 mod facts;
 mod finding;
+mod grouping;
 mod id;
 mod merge_request;
 mod plan;
 mod progress;
 mod status;
 mod version;
+mod waiting;
 pub mod yaml;
 
 pub mod analyzer;
@@ -44,9 +46,11 @@ pub use facts::{
     RolloutCounts, RolloutFacts, TrafficWindow, WorkloadFacts, WorkloadKind, WorkloadRef,
 };
 pub use finding::{Finding, Severity, Verdict};
+pub use grouping::{Group, MrStrategy};
 pub use id::{BatchId, ClusterId, InvalidName, RequestId, RunId};
 pub use merge_request::{Direction, FileContent, MergeRequest, MergeRequestState, Proposal};
 pub use plan::{MAX_CLUSTERS, Pace, Plan, PlannedCluster, child_name};
 pub use progress::{NextStep, Phase, Progress};
 pub use status::ClusterStatus;
 pub use version::{InvalidVersion, IstioVersion};
+pub use waiting::{Landing, MergeEnd, OnEdited, Stand};

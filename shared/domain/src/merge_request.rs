@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 /// Which way a change goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -53,6 +54,10 @@ pub struct MergeRequest {
     pub description: String,
     /// Its state.
     pub state: MergeRequestState,
+    /// Head of its branch, kept when the branch is gone; empty where GitLab does not say.
+    pub head: String,
+    /// It is open, and somebody deleted its branch: nobody can merge it.
+    pub is_branch_gone: bool,
     /// When it was opened.
     pub created_at: Timestamp,
     /// When it landed.
@@ -70,6 +75,20 @@ pub struct FileContent {
     pub content: String,
 }
 
+impl FileContent {
+    /// One name for exactly these files with exactly this content, whatever their order.
+    pub fn digest(files: &[Self]) -> String {
+        let mut files: Vec<&Self> = files.iter().collect();
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut hash = Sha256::new();
+        for part in files.iter().flat_map(|file| [&file.path, &file.content]) {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        hash.finalize().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    }
+}
+
 /// A merge request to be opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proposal {
@@ -85,10 +104,35 @@ pub struct Proposal {
     pub title: String,
     /// Markdown.
     pub description: String,
+    /// Part of the description by which it is found again: nobody else's holds it.
+    pub marker: String,
     /// Commit message.
     pub commit_message: String,
-    /// Files with their new content.
+    /// Files with their new content. Each is there already.
     pub files: Vec<FileContent>,
     /// Labels.
     pub labels: Vec<String>,
+    /// Usernames of those who are asked to merge it.
+    pub assignees: Vec<String>,
+    /// Usernames of those who are asked to review it.
+    pub reviewers: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_tells_any_difference_and_no_order() {
+        let file = |path: &str, content: &str| FileContent { path: path.into(), content: content.into() };
+        let (a, b) = (file("a", "1"), file("b", "2"));
+        let digest = FileContent::digest(&[a.clone(), b.clone()]);
+        assert_eq!(digest, FileContent::digest(&[b.clone(), a.clone()]));
+        assert_eq!(digest.len(), 64);
+        for other in
+            [vec![a.clone()], vec![file("a", "12"), file("b", "")], vec![a, file("b", "2\n")], vec![]]
+        {
+            assert_ne!(digest, FileContent::digest(&other), "{other:?}");
+        }
+    }
 }

@@ -3,28 +3,31 @@
 use std::fmt::Write as _;
 
 use crate::manifest::{Change, unified_diff};
-use crate::{Direction, FileContent, Finding, Plan, PlannedCluster, RunId};
+use crate::{ClusterId, Direction, FileContent, Finding, Plan, PlannedCluster, RunId};
 
 /// The hidden mark by which GUARD knows its own merge requests: an HTML comment that GitLab does not show.
-pub fn marker(run_id: &RunId, direction: Direction) -> String {
-    format!("<!-- guard:{run_id}:{} -->", direction.as_str())
+/// `subject` tells the requests of a run apart: `upgrade#001`, `rollback-1#001`.
+pub fn marker(run_id: &RunId, subject: &str) -> String {
+    format!("<!-- guard:{run_id}:{subject} -->")
 }
 
-/// Source branch of a merge request.
-pub fn branch(plan: &Plan, direction: Direction) -> String {
+/// Source branch of a merge request: of a batch, or of one cluster where each has its own.
+pub fn branch(plan: &Plan, direction: Direction, cluster: Option<&ClusterId>) -> String {
     let version = plan.headline_version(direction).map_or_else(String::new, ToString::to_string);
+    let cluster = cluster.map(|id| format!("-{id}")).unwrap_or_default();
     match direction {
-        Direction::Upgrade => format!("feature/istio-{version}-{}", plan.batch_id),
-        Direction::Rollback => format!("rollback/istio-{version}-{}", plan.batch_id),
+        Direction::Upgrade => format!("feature/istio-{version}-{}{cluster}", plan.batch_id),
+        Direction::Rollback => format!("rollback/istio-{version}-{}{cluster}", plan.batch_id),
     }
 }
 
 /// Title of a merge request.
-pub fn title(plan: &Plan, direction: Direction) -> String {
+pub fn title(plan: &Plan, direction: Direction, cluster: Option<&ClusterId>) -> String {
     let version = plan.headline_version(direction).map_or_else(String::new, ToString::to_string);
+    let cluster = cluster.map(|id| format!(": {id}")).unwrap_or_default();
     match direction {
-        Direction::Upgrade => format!("Istio upgrade to v{version} for {}", plan.batch_id),
-        Direction::Rollback => format!("[ROLLBACK] Istio back to v{version} for {}", plan.batch_id),
+        Direction::Upgrade => format!("Istio upgrade to v{version} for {}{cluster}", plan.batch_id),
+        Direction::Rollback => format!("[ROLLBACK] Istio back to v{version} for {}{cluster}", plan.batch_id),
     }
 }
 
@@ -41,6 +44,8 @@ pub struct Description<'a> {
     pub changes: &'a [Change],
     /// Findings that did not block, or the evidence for a rollback.
     pub evidence: &'a [String],
+    /// See [`marker`].
+    pub marker: &'a str,
 }
 
 impl Description<'_> {
@@ -105,7 +110,7 @@ impl Description<'_> {
             ),
         };
         let _ = writeln!(text, "Run `{}`", self.plan.run_id);
-        let _ = write!(text, "{}", marker(&self.plan.run_id, self.direction));
+        text.push_str(self.marker);
         text
     }
 }
@@ -154,10 +159,10 @@ mod tests {
     #[test]
     fn names_follow_the_convention() {
         let plan = plan();
-        assert_eq!(branch(&plan, Direction::Upgrade), "feature/istio-1.30.5-test");
-        assert_eq!(title(&plan, Direction::Upgrade), "Istio upgrade to v1.30.5 for test");
-        assert_eq!(branch(&plan, Direction::Rollback), "rollback/istio-1.29.3-test");
-        assert_eq!(title(&plan, Direction::Rollback), "[ROLLBACK] Istio back to v1.29.3 for test");
+        assert_eq!(branch(&plan, Direction::Upgrade, None), "feature/istio-1.30.5-test");
+        assert_eq!(title(&plan, Direction::Upgrade, None), "Istio upgrade to v1.30.5 for test");
+        assert_eq!(branch(&plan, Direction::Rollback, None), "rollback/istio-1.29.3-test");
+        assert_eq!(title(&plan, Direction::Rollback, None), "[ROLLBACK] Istio back to v1.29.3 for test");
     }
 
     #[test]
@@ -170,11 +175,12 @@ mod tests {
             clusters: &clusters,
             changes: &[],
             evidence: &[],
+            marker: "<!-- guard:run-1:upgrade#001 -->",
         }
         .render();
         assert!(text.contains("| c1 | test | 1.29.3 | 1.30.5 | @mesh-team |"), "{text}");
         assert!(text.contains("soaks for 60 minutes"), "{text}");
-        assert!(text.ends_with("<!-- guard:run-1:upgrade -->"), "{text}");
+        assert!(text.ends_with("<!-- guard:run-1:upgrade#001 -->"), "{text}");
     }
 
     #[test]
@@ -188,6 +194,7 @@ mod tests {
             clusters: &clusters,
             changes: &[],
             evidence: &[],
+            marker: "<!-- guard:run-1:upgrade#001 -->",
         }
         .render();
         assert_eq!(text.matches("<!-- guard:").count(), 1, "{text}");

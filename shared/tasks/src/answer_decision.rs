@@ -66,7 +66,7 @@ impl Task for AnswerDecision {
         let open = self.tokens.open_tokens().await.context("list open task tokens")?;
         let waiting = open
             .into_iter()
-            .find(|token| token.run_id == run_id.as_str() && token.waits_for == WaitsFor::Decision)
+            .find(|token| token.lease.run_id == run_id && token.waits_for == WaitsFor::Decision)
             .ok_or_else(|| TaskError::rejected(format!("payload.run_id: run {run_id} asks nothing now")))?;
         let answer = match answer {
             Answer::Approve => DecisionEnd::Approve,

@@ -59,7 +59,7 @@ impl Task for AwaitDecision {
             .ok_or_else(|| TaskError::internal(format!("run {} has asked nothing", run.run_id)))?;
         let hours = i64::from(plan.config.policy.decision_timeout_hours);
         let waiting = OpenToken {
-            run_id: run.run_id.to_string(),
+            lease: run.lease(),
             waits_for: WaitsFor::Decision,
             expires_at: self.ledger.clock.now() + SignedDuration::from_hours(hours),
             token,

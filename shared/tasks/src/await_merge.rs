@@ -1,6 +1,6 @@
-//! `await-merge`: keep the task token of a state that waits for a person.
+//! `await-merge`: keep the task token of a state that waits for people.
 //!
-//! Answers at once if the request has ended already; otherwise people are told that it waits for them. Safe to run
+//! Answers at once if the requests have ended already; otherwise people are told that it waits for them. Safe to run
 //! twice: a retried state brings a new token, which replaces the old one, and people are told once.
 
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::{Ledger, MergeRequestEntry, RunRef};
+use crate::ledger::{Ledger, RunRef};
+use crate::merge::Watch;
 use crate::notices::{Notices, warn};
 use crate::task::Task;
 use crate::{
@@ -64,26 +65,33 @@ impl Task for AwaitMerge {
     async fn run(&self, input: Input) -> Result<Output, TaskError> {
         let Input { run, direction, token } = input;
         let plan = self.ledger.plan(&run).await?;
-        let name = self.ledger.merge_request_entry(&run, direction).await?;
-        let entry: MergeRequestEntry =
-            self.ledger.read(&run.run_id, &name).await?.ok_or_else(|| {
-                TaskError::internal(format!("run {} has no {name} in its record", run.run_id))
-            })?;
+        let change = self.ledger.change_name(&run, direction).await?;
+        let requests = self.ledger.merge_requests(&run.run_id, &change).await?;
+        if requests.is_empty() {
+            return Err(TaskError::internal(format!(
+                "run {} has no merge request of its {change} in its record",
+                run.run_id
+            )));
+        }
         let hours = i64::from(plan.config.policy.merge_timeout_hours);
         let waiting = OpenToken {
-            run_id: run.run_id.to_string(),
-            waits_for: WaitsFor::Merge { direction, project: entry.project.clone(), iid: entry.iid },
+            lease: run.lease(),
+            waits_for: WaitsFor::Merge { direction },
             expires_at: self.ledger.clock.now() + SignedDuration::from_hours(hours),
             token,
         };
         // Kept first, asked second: a merge between the two is seen by the watcher.
         self.tokens.keep(&waiting).await.context("keep the task token")?;
-        let request = self
-            .merge_requests
-            .merge_request(&entry.project, entry.iid)
-            .await
-            .context("look at the merge request")?;
-        let end = merge::end_of(&request, &entry, self.commits.as_ref(), self.files.as_ref()).await?;
+        let watch = Watch {
+            requests: self.merge_requests.as_ref(),
+            commits: self.commits.as_ref(),
+            files: self.files.as_ref(),
+            records: self.ledger.records.as_ref(),
+            clock: self.ledger.clock.as_ref(),
+            who: Self::NAME,
+        };
+        let told = watch.ask(&requests).await?;
+        let end = watch.end(&run.lease(), &change, &requests, &told, false).await?;
         if let Some(answer) = &end {
             let output = serde_json::to_value(answer)
                 .map_err(|e| TaskError::internal(format!("encode answer: {e}")))?;
@@ -95,19 +103,20 @@ impl Task for AwaitMerge {
                 &plan,
                 direction,
                 &clusters,
-                &entry.web_url,
+                &pages(&requests),
                 waiting.expires_at,
             );
             let notices = Notices::new(&self.notifier, &self.ledger, &run, Self::NAME);
-            notices.tell(subject_of(&name), &told).await;
+            notices.tell(&change, &told).await;
         }
         Ok(Output { answered: end.is_some() })
     }
 }
 
-/// What the request is told as: `upgrade`, `rollback-1`.
-pub(crate) fn subject_of(entry_name: &str) -> &str {
-    entry_name.strip_prefix("merge-request#").unwrap_or(entry_name)
+/// The pages of the requests that wait.
+pub(crate) fn pages(requests: &merge::Requests) -> Vec<String> {
+    let open = requests.iter().filter(|(_, entry)| entry.landed.is_none());
+    open.filter_map(|(_, entry)| Some(entry.opened.as_ref()?.web_url.clone())).collect()
 }
 
 impl AwaitMerge {

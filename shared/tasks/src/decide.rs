@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{
-    DecisionAnswer, DecisionEnd, Ledger, QuestionEntry, RollbackEntry, RunRef, SoakEntry, Ticket,
+    DecisionAnswer, DecisionEnd, Ledger, QuestionEntry, RollbackEntry, RunRef, SoakEntry, Ticket, unmerged,
 };
 use crate::notices::Notices;
 use crate::plan_batch::tickets;
@@ -256,7 +256,14 @@ impl Decide {
         if stuck.is_empty() {
             return next_step(&self.ledger, run, plan, progress).await;
         }
-        Ok(rollback_failed(&stuck))
+        let mut output = rollback_failed(&stuck);
+        // What the nested machine had to say stays in its own execution; why nothing was merged is in the record.
+        let change = self.ledger.change_name(run, Direction::Rollback).await?;
+        let why: Option<String> = self.ledger.read(&run.run_id, &unmerged(&change)).await?;
+        if let Some(why) = why {
+            output.summary = format!("{}: {why}", output.summary);
+        }
+        Ok(output)
     }
 
     async fn converge_back(

@@ -1,11 +1,11 @@
 //! What every task of a run reads and writes the same way: the plan, the clusters' statuses, the progress, the audit
 //! log. In a dry run every write is left out; the plan is computed anew.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use guard_domain::{
-    ClusterId, ClusterStatus, Direction, IstioVersion, MergeRequestState, Plan, Progress, RunId,
-    manifest::Change,
+    ClusterId, ClusterStatus, Direction, IstioVersion, MergeEnd, Plan, Progress, RunId, manifest::Change,
 };
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -51,20 +51,69 @@ pub struct Ticket {
     pub child: String,
 }
 
-/// A merge request as the run record keeps it.
+/// A merge request as the run record keeps it, one entry each. It is written before the request is opened: whoever comes
+/// after a crash makes the same change from the same commit, and finds what is there by the marker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergeRequestEntry {
     /// GitLab project.
     pub project: String,
+    /// The clusters it is about.
+    pub clusters: Vec<ClusterId>,
+    /// Commit the files were read at; the change is built on exactly it.
+    pub base_commit: String,
+    /// Branch it comes from; a later attempt has a number behind it.
+    pub source_branch: String,
+    /// Branch it goes to.
+    pub target_branch: String,
+    /// What its description holds and no other's does.
+    pub marker: String,
+    /// What it changes.
+    pub changes: Vec<Change>,
+    /// Digest of the changed files as proposed.
+    pub digest: String,
+    /// Absent until it was opened.
+    pub opened: Option<Opened>,
+    /// Absent until it was seen merged.
+    pub landed: Option<Landed>,
+}
+
+/// Where it was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
     /// Number.
     pub iid: u64,
     /// Page for people.
     pub web_url: String,
-    /// Branch it goes to.
-    pub target_branch: String,
-    /// What it changes.
-    pub changes: Vec<Change>,
+    /// The branch's head as GUARD made it; empty when it is not known.
+    pub commit: String,
 }
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Landed {
+    /// The commit on the target branch.
+    pub commit: String,
+    /// The run may follow it: it is what was proposed, or the policy accepts what it is.
+    pub may_be_followed: bool,
+}
+
+impl MergeRequestEntry {
+    /// The files it changes.
+    pub fn files(&self) -> BTreeSet<&str> {
+        self.changes.iter().map(|change| change.file.as_str()).collect()
+    }
+
+    /// How people call it: its page, or where it would come from.
+    pub fn shown(&self) -> String {
+        match &self.opened {
+            Some(opened) => opened.web_url.clone(),
+            None => format!("{}, branch {}", self.project, self.source_branch),
+        }
+    }
+}
+
+/// Of the requests of one direction, which commit brought each cluster its change.
+pub type LandedEntry = BTreeMap<ClusterId, String>;
 
 /// The start and the end of the soak.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,20 +158,13 @@ pub struct RollbackEntry {
     pub clusters: Vec<ClusterId>,
 }
 
-/// The answer to a task token that waits for a merge request.
+/// The answer to a task token that waits for merge requests. What landed where is in the run record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MergeAnswer {
     /// How the waiting ended.
     pub state: MergeEnd,
-    /// The commit that landed; empty unless merged.
-    pub commit: String,
-}
-
-impl MergeAnswer {
-    /// Nobody merged or closed it in time.
-    pub fn expired() -> Self {
-        Self { state: MergeEnd::Expired, commit: String::new() }
-    }
+    /// Which requests, and what was found, for people; empty when all landed.
+    pub summary: String,
 }
 
 /// The answer to a task token that waits for a person.
@@ -154,31 +196,6 @@ pub enum DecisionEnd {
     Reject,
     /// Nobody answered in time.
     Expired,
-}
-
-/// How waiting for a merge request ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum MergeEnd {
-    /// Landed as proposed.
-    Merged,
-    /// Landed, but the content is not what was proposed.
-    Edited,
-    /// Closed unmerged.
-    Closed,
-    /// Nobody answered in time.
-    Expired,
-}
-
-impl MergeEnd {
-    /// From GitLab's state; `None` while it is open.
-    pub fn of(state: MergeRequestState) -> Option<Self> {
-        match state {
-            MergeRequestState::Open => None,
-            MergeRequestState::Merged => Some(Self::Merged),
-            MergeRequestState::Closed => Some(Self::Closed),
-        }
-    }
 }
 
 /// The ports behind it.
@@ -333,13 +350,40 @@ impl Ledger {
         Ok(self.read(&run.run_id, "rollback").await?.unwrap_or_default())
     }
 
-    /// Name of the merge request's entry of this direction: one for the upgrade, one for each try of the way back.
-    pub async fn merge_request_entry(&self, run: &RunRef, direction: Direction) -> Result<String, TaskError> {
+    /// What the merge requests of this direction are called: `upgrade`, or `rollback-1` for the first try of the way back.
+    pub async fn change_name(&self, run: &RunRef, direction: Direction) -> Result<String, TaskError> {
         Ok(match direction {
-            Direction::Upgrade => "merge-request#upgrade".to_owned(),
-            Direction::Rollback => format!("merge-request#rollback-{}", self.rollback(run).await?.attempt),
+            Direction::Upgrade => UPGRADE.to_owned(),
+            Direction::Rollback => rollback_name(self.rollback(run).await?.attempt),
         })
     }
+
+    /// The merge requests of one change, by the names of their entries.
+    pub async fn merge_requests(
+        &self,
+        run_id: &RunId,
+        change: &str,
+    ) -> Result<Vec<(String, MergeRequestEntry)>, TaskError> {
+        self.read_all(run_id, &merge_request_prefix(change)).await
+    }
+}
+
+/// The change of a run's own upgrade.
+pub(crate) const UPGRADE: &str = "upgrade";
+
+/// One try of the way back.
+pub(crate) fn rollback_name(attempt: u32) -> String {
+    format!("rollback-{attempt}")
+}
+
+/// Start of the names of a change's merge requests: `merge-request#upgrade#001`, in the order of their groups.
+pub(crate) fn merge_request_prefix(change: &str) -> String {
+    format!("merge-request#{change}#")
+}
+
+/// Entry that says why a change's merge requests did not land.
+pub(crate) fn unmerged(change: &str) -> String {
+    format!("unmerged#{change}")
 }
 
 fn from_record<T: DeserializeOwned>(run_id: &RunId, name: &str, value: Value) -> Result<T, TaskError> {

@@ -20,15 +20,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Ledger, RunRef};
-use crate::{AuditEntry, Channels, Clock, ErrorName, Fence, Lease, Notifier, RunRecords, TaskError};
+use crate::{AuditEntry, Channels, Clock, ErrorName, Lease, Notifier, RunRecords, TaskError};
 
 /// What the run record keeps of one occasion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotifiedEntry {
     /// When it was told first.
     pub at: Timestamp,
-    /// The run's fence: whoever reminds of it later has no payload to take one from.
-    pub fence: Fence,
     /// The channels that took it.
     pub told: Vec<Channel>,
     /// The channels that could not be reached.
@@ -126,13 +124,7 @@ impl<'a> Notices<'a> {
     }
 
     fn untold(&self) -> NotifiedEntry {
-        NotifiedEntry {
-            at: self.clock.now(),
-            fence: self.lease.fence,
-            told: Vec::new(),
-            failed: Vec::new(),
-            is_over: false,
-        }
+        NotifiedEntry { at: self.clock.now(), told: Vec::new(), failed: Vec::new(), is_over: false }
     }
 
     /// What a person was called for has happened, or does not matter any more: the pager is told so.
@@ -197,8 +189,6 @@ pub(crate) struct Reminder {
     pub(crate) subject: String,
     /// How long the request has waited.
     pub(crate) waited: SignedDuration,
-    /// The run's fence.
-    pub(crate) fence: Fence,
 }
 
 /// The reminder of an unmerged request, if one is due. Without a first word about it there is nothing to remind of.
@@ -225,6 +215,5 @@ pub(crate) async fn reminder(
     Ok(is_due.then(|| Reminder {
         subject: format!("{subject}-{}", sent + 1),
         waited: now.duration_since(first.at),
-        fence: first.fence,
     }))
 }

@@ -1,25 +1,30 @@
 //! `open-merge-request`: propose the version change, for the way up or the way back.
 //!
-//! Reads the Flux files at one commit, edits them in memory, opens one merge request. Safe to run twice: the branch and
-//! the request are looked for first. A preview writes nothing and shows the diff.
+//! Reads the Flux files at one commit, edits them in memory, opens one merge request for each group of clusters. Safe to
+//! run twice: what is to be opened is in the run record first, so whoever comes after a crash makes the same change from
+//! the same commit and finds what is there. A preview writes nothing and shows the diff.
+
+mod edits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use guard_domain::manifest::{self, Change, Edited};
+use guard_domain::manifest::Change;
 use guard_domain::{
-    ClusterId, ClusterStatus, Direction, FileContent, Finding, IstioVersion, Plan, PlannedCluster, Proposal,
-    Severity, text,
+    BatchId, ClusterId, ClusterRecord, ClusterStatus, Direction, FileContent, Finding, Group, Plan,
+    PlannedCluster, Proposal, Severity, text,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::edits::{Edits, is_below, read_by};
 use crate::judge_soak::LookEntry;
-use crate::ledger::{Ledger, MergeRequestEntry, RunRef};
+use crate::ledger::{self, Ledger, MergeRequestEntry, Opened, RunRef};
 use crate::pre_check::PreCheckEntry;
 use crate::task::Task;
 use crate::{
-    BatchReader, CommitReader, Context, FileReader, Locks, MergeRequestWriter, TaskError, VersionChange,
+    BatchReader, CommitReader, Context, FileReader, Locks, MergeRequestWriter, OpenedRequest, Opening,
+    TaskError, VersionChange,
 };
 
 /// The task.
@@ -52,7 +57,7 @@ pub struct Input {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
-    /// It is open.
+    /// Each is open.
     Opened,
     /// A dry run: the summary holds the diff.
     Preview,
@@ -65,17 +70,25 @@ pub enum Decision {
 pub struct Output {
     /// What came of it.
     pub decision: Decision,
-    /// Page of the request, why not, or the diff of a preview.
+    /// Pages of the requests, why not, or the diff of a preview.
     pub summary: String,
 }
 
 /// A preview's diff in the payload; the rest is cut, for state data stays small.
 const PREVIEW_CHARACTERS: usize = 8_000;
 
-struct Edits {
-    before: Vec<FileContent>,
-    after: Vec<FileContent>,
-    changes: Vec<Change>,
+/// Characters of the pages in the answer; the run record has them all.
+const PAGES_CHARACTERS: usize = 1_000;
+
+/// One merge request that is to be opened.
+struct Draft<'a> {
+    /// Of its entry in the run record.
+    name: String,
+    group: Group<'a>,
+    base_commit: String,
+    edits: Edits,
+    /// What an earlier call wrote down.
+    known: Option<MergeRequestEntry>,
 }
 
 impl Task for OpenMergeRequest {
@@ -86,103 +99,64 @@ impl Task for OpenMergeRequest {
     async fn run(&self, input: Input) -> Result<Output, TaskError> {
         let Input { run, direction } = input;
         let plan = self.ledger.plan(&run).await?;
+        let change = self.ledger.change_name(&run, direction).await?;
         let clusters = self.clusters(&run, &plan, direction).await?;
-        let entry_name = self.ledger.merge_request_entry(&run, direction).await?;
-        // A second call finds what the first one recorded.
-        let known: Option<MergeRequestEntry> =
-            if run.dry_run { None } else { self.ledger.read(&run.run_id, &entry_name).await? };
-        if let Some(entry) = known {
-            self.mark(&run, &clusters, direction, &entry.web_url).await?;
-            return Ok(Output { decision: Decision::Opened, summary: entry.web_url });
-        }
-
-        let project = match one_project(&clusters) {
-            Ok(project) => project,
-            Err(finding) => return Ok(refuse(&[finding])),
+        let groups = Group::all(&clusters, plan.config.policy.mr_strategy);
+        let known: BTreeMap<String, MergeRequestEntry> = if run.dry_run {
+            BTreeMap::new()
+        } else {
+            self.ledger.merge_requests(&run.run_id, &change).await?.into_iter().collect()
         };
-        let head =
-            self.commits.head(&project, &plan.target_branch).await.context("read the branch's head")?;
-        let proposed = self.proposed(&run, direction).await?;
-        let (edits, mut findings) =
-            self.edits(&clusters, &project, &head, direction, proposed.as_deref()).await?;
-        findings.extend(self.reach(&clusters, &project, &edits).await?);
-        if edits.changes.is_empty() && findings.is_empty() {
-            findings.push(Finding::blocking(
-                "NOTHING_TO_CHANGE",
-                &project,
-                "the files are at the wanted version already",
-                "look at why Flux has not brought it to the clusters",
-            ));
+
+        let mut drafts = Vec::new();
+        let mut pages = Vec::new();
+        for (group, n) in groups.into_iter().zip(1..) {
+            let name = format!("{}{n:03}", ledger::merge_request_prefix(&change));
+            let entry = known.get(&name).cloned();
+            // A second call finds what the first one recorded.
+            if let Some(opened) = entry.as_ref().and_then(|entry| entry.opened.as_ref()) {
+                self.mark(&run, &group, direction, &opened.web_url).await?;
+                pages.push(opened.web_url.clone());
+                continue;
+            }
+            drafts.push(Draft {
+                name,
+                group,
+                base_commit: entry.as_ref().map(|entry| entry.base_commit.clone()).unwrap_or_default(),
+                edits: Edits::default(),
+                known: entry,
+            });
         }
+        let findings = self.edit(&run, &plan, direction, &mut drafts).await?;
         if !findings.is_empty() {
-            return Ok(refuse(&findings));
+            return self.refuse(&run, &change, &findings).await;
         }
         if run.dry_run {
-            let diff: String =
-                text::diff(&edits.before, &edits.after).chars().take(PREVIEW_CHARACTERS).collect();
+            let diffs = drafts.iter().map(|draft| text::diff(&draft.edits.before, &draft.edits.after));
+            let diff = diffs.collect::<String>().chars().take(PREVIEW_CHARACTERS).collect();
             return Ok(Output { decision: Decision::Preview, summary: diff });
         }
-
-        let evidence = self.evidence(&run, &clusters, direction).await?;
-        let attempt = self.ledger.rollback(&run).await?.attempt;
-        let proposal = proposal(&plan, &clusters, direction, attempt, project, head, &edits, &evidence);
-        self.locks.confirm(&run.lease()).await.context("confirm the lock")?;
-        let opened = self
-            .merge_requests
-            .open(&proposal)
-            .await
-            .context(format!("open merge request in {}", proposal.project))?;
-        let entry = MergeRequestEntry {
-            project: opened.project,
-            iid: opened.iid,
-            web_url: opened.web_url.clone(),
-            target_branch: plan.target_branch.clone(),
-            changes: edits.changes,
-        };
-        self.ledger.write(&run, &entry_name, &entry).await?;
-        tracing::info!(
-            merge_request.iid = entry.iid,
-            "{} merge request {} is open",
-            direction.as_str(),
-            entry.iid
-        );
-        self.mark(&run, &clusters, direction, &opened.web_url).await?;
-        self.ledger
-            .audit(
-                &run,
-                Self::NAME,
-                format!("opened {} merge request {}", direction.as_str(), opened.web_url),
-            )
-            .await?;
-        Ok(Output { decision: Decision::Opened, summary: opened.web_url })
-    }
-}
-
-fn refuse(findings: &[Finding]) -> Output {
-    Output { decision: Decision::Refuse, summary: text::findings(findings) }
-}
-
-/// True for a file that a cluster reads: its own file, or one in its folder.
-fn is_below(flux_config_path: &str, file: &str) -> bool {
-    let folder = flux_config_path.trim_end_matches('/');
-    file.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-fn one_project(clusters: &[&PlannedCluster]) -> Result<String, Finding> {
-    let projects: BTreeSet<&str> =
-        clusters.iter().map(|planned| planned.record.gitlab_repo.as_str()).collect();
-    match projects.iter().next() {
-        Some(project) if projects.len() == 1 => Ok((*project).to_owned()),
-        _ => Err(Finding::blocking(
-            "SEVERAL_PROJECTS",
-            projects.into_iter().collect::<Vec<_>>().join(", "),
-            "a batch's clusters must live in one GitLab project",
-            "split the batch by project",
-        )),
+        for draft in &drafts {
+            match self.open(&run, &plan, direction, &change, draft).await? {
+                Ok(page) => pages.push(page),
+                Err(finding) => return self.refuse(&run, &change, &[finding]).await,
+            }
+        }
+        let summary = pages.join(" ").chars().take(PAGES_CHARACTERS).collect();
+        Ok(Output { decision: Decision::Opened, summary })
     }
 }
 
 impl OpenMergeRequest {
+    async fn refuse(&self, run: &RunRef, change: &str, findings: &[Finding]) -> Result<Output, TaskError> {
+        let summary = text::findings(findings);
+        self.ledger.write(run, &ledger::unmerged(change), &summary).await?;
+        for finding in findings {
+            self.ledger.audit(run, Self::NAME, finding.to_string()).await?;
+        }
+        Ok(Output { decision: Decision::Refuse, summary })
+    }
+
     async fn clusters<'a>(
         &self,
         run: &RunRef,
@@ -198,97 +172,169 @@ impl OpenMergeRequest {
         })
     }
 
-    /// What this run's own upgrade changed, for the way back; a rollback by hand has no upgrade in its record.
-    async fn proposed(&self, run: &RunRef, direction: Direction) -> Result<Option<Vec<Change>>, TaskError> {
+    /// Edits the files of all drafts, before anything is written anywhere.
+    async fn edit(
+        &self,
+        run: &RunRef,
+        plan: &Plan,
+        direction: Direction,
+        drafts: &mut [Draft<'_>],
+    ) -> Result<Vec<Finding>, TaskError> {
+        let mut findings = Vec::new();
+        if drafts.is_empty() {
+            return Ok(findings);
+        }
+        let proposed = self.proposed(run, direction).await?;
+        let mut heads: BTreeMap<String, String> = BTreeMap::new();
+        let mut files: BTreeMap<(String, String), Vec<FileContent>> = BTreeMap::new();
+        let projects: BTreeSet<String> = drafts.iter().map(|draft| draft.group.project.to_owned()).collect();
+        for project in projects {
+            let head = self.commits.head(&project, &plan.target_branch).await;
+            heads.insert(project, head.context("read the branch's head")?);
+        }
+        // One read for all requests of a project that are made from the same commit.
+        let mut paths: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+        for draft in drafts.iter_mut() {
+            if draft.known.is_none() {
+                draft.base_commit.clone_from(&heads[draft.group.project]);
+            }
+            let own = draft.group.clusters.iter().map(|planned| planned.record.flux_config_path.clone());
+            paths.entry((draft.group.project.to_owned(), draft.base_commit.clone())).or_default().extend(own);
+        }
+        for ((project, commit), paths) in paths {
+            let wanted: Vec<&str> = paths.iter().map(String::as_str).collect();
+            let read = self.files.yaml_files(&project, &wanted, &commit).await;
+            files.insert((project, commit), read.context("read the Flux files")?);
+        }
+        let others = self.others().await?;
+        for draft in drafts {
+            let project = draft.group.project;
+            let files = &files[&(project.to_owned(), draft.base_commit.clone())];
+            if direction == Direction::Upgrade && draft.known.is_none() && !run.dry_run {
+                findings.extend(self.changed_since_checked(run, &draft.group, files).await?);
+            }
+            let ours = proposed.as_ref().map(|all| all.get(project).map_or(&[][..], Vec::as_slice));
+            let (edits, refusals) = Edits::of(&draft.group, files, direction, ours);
+            let is_refused = !refusals.is_empty();
+            findings.extend(refusals);
+            findings.extend(reach(&draft.group, &edits, &others));
+            if edits.changes.is_empty() && !is_refused {
+                findings.push(Finding::blocking(
+                    "NOTHING_TO_CHANGE",
+                    draft.group.cluster.map_or(project, ClusterId::as_str),
+                    "the files are at the wanted version already",
+                    "look at why Flux has not brought it to the clusters",
+                ));
+            }
+            draft.edits = edits;
+        }
+        Ok(findings)
+    }
+
+    /// What this run's own upgrade changed, by project, for the way back; a rollback by hand has no upgrade in its record.
+    async fn proposed(
+        &self,
+        run: &RunRef,
+        direction: Direction,
+    ) -> Result<Option<BTreeMap<String, Vec<Change>>>, TaskError> {
         if direction == Direction::Upgrade {
             return Ok(None);
         }
-        let name = self.ledger.merge_request_entry(run, Direction::Upgrade).await?;
-        let upgrade: Option<MergeRequestEntry> = self.ledger.read(&run.run_id, &name).await?;
-        Ok(upgrade.map(|entry| entry.changes))
+        let upgrade = self.ledger.merge_requests(&run.run_id, ledger::UPGRADE).await?;
+        if upgrade.is_empty() {
+            return Ok(None);
+        }
+        let mut by_project: BTreeMap<String, Vec<Change>> = BTreeMap::new();
+        for (_, entry) in upgrade {
+            by_project.entry(entry.project).or_default().extend(entry.changes);
+        }
+        Ok(Some(by_project))
     }
 
-    /// Every file of the clusters, edited. A file that two clusters share is edited once and must suit both. The way back
-    /// puts the exact previous values where the upgrade's are.
-    async fn edits(
+    /// A file that somebody changed after its check was not checked.
+    async fn changed_since_checked(
         &self,
-        clusters: &[&PlannedCluster],
-        project: &str,
-        head: &str,
-        direction: Direction,
-        proposed: Option<&[Change]>,
-    ) -> Result<(Edits, Vec<Finding>), TaskError> {
-        let mut files: BTreeMap<String, (FileContent, &IstioVersion, &IstioVersion)> = BTreeMap::new();
-        let mut findings = Vec::new();
-        for planned in clusters {
-            let path = &planned.record.flux_config_path;
-            let (from, to) = (planned.from(direction), planned.to(direction));
-            for file in self.files.yaml_files(project, path, head).await.context(format!("read {path}"))? {
-                let shared = files.insert(file.path.clone(), (file.clone(), from, to));
-                if shared.is_some_and(|(_, other_from, other_to)| (other_from, other_to) != (from, to)) {
-                    findings.push(Finding::blocking(
-                        "FILE_SHARED",
-                        &file.path,
-                        "clusters at different versions share this file",
-                        "bring them to one version first, or give each a file of its own",
-                    ));
-                }
-            }
-        }
-        let mut edits = Edits { before: Vec::new(), after: Vec::new(), changes: Vec::new() };
-        let mut take = |before: &[FileContent], result: Result<Edited, Vec<Finding>>| match result {
-            Ok(edited) => {
-                let is_edited = |file: &&FileContent| edited.files.iter().any(|now| now.path == file.path);
-                edits.before.extend(before.iter().filter(is_edited).cloned());
-                edits.after.extend(edited.files);
-                edits.changes.extend(edited.changes);
-            }
-            Err(refusals) => findings.extend(refusals),
-        };
-        if let Some(proposed) = proposed {
-            let paths = || clusters.iter().map(|planned| planned.record.flux_config_path.as_str());
-            let ours = proposed.iter().filter(|change| paths().any(|path| is_below(path, &change.file)));
-            let ours: Vec<Change> = ours.cloned().collect();
-            let files: Vec<FileContent> = files.into_values().map(|(file, ..)| file).collect();
-            take(&files, manifest::revert(&files, &ours));
-        } else {
-            for (file, from, to) in files.into_values() {
-                let file = [file];
-                take(&file, manifest::edit(&file, from, to));
-            }
-        }
-        Ok((edits, findings))
-    }
-
-    /// An edit that reaches a cluster outside of this change is an outage: any other row that reads an edited file.
-    async fn reach(
-        &self,
-        clusters: &[&PlannedCluster],
-        project: &str,
-        edits: &Edits,
+        run: &RunRef,
+        group: &Group<'_>,
+        files: &[FileContent],
     ) -> Result<Vec<Finding>, TaskError> {
-        let ours: BTreeSet<&ClusterId> = clusters.iter().map(|planned| &planned.record.cluster_id).collect();
         let mut findings = Vec::new();
-        for batch in self.batches.batches().await.context("read registry")?.keys() {
-            for row in self.batches.batch(batch).await.context(format!("read batch {batch}"))? {
-                if ours.contains(&row.cluster_id) || row.gitlab_repo != project {
-                    continue;
-                }
-                let reads = |file: &FileContent| is_below(&row.flux_config_path, &file.path);
-                findings.extend(edits.after.iter().filter(|file| reads(file)).map(|file| {
-                    Finding::blocking(
-                        "FILE_SHARED",
-                        &file.path,
-                        format!(
-                            "cluster {} of batch {batch} reads it too and is not part of this change",
-                            row.cluster_id
-                        ),
-                        "give the clusters files of their own, or put them into one batch",
-                    )
-                }));
+        for planned in &group.clusters {
+            let row = &planned.record;
+            let name = format!("pre-check#{}", row.cluster_id);
+            let entry: Option<PreCheckEntry> = self.ledger.read(&run.run_id, &name).await?;
+            let Some(checked) = entry.and_then(|entry| entry.files) else { continue };
+            let now = FileContent::digest(&read_by(&row.flux_config_path, files));
+            if now != checked.digest {
+                findings.push(Finding::blocking(
+                    "FILE_CHANGED",
+                    format!("{}: {}", row.cluster_id, row.flux_config_path),
+                    format!("somebody changed it since the pre-check read it at commit {}", checked.commit),
+                    "start again: the new files are checked then",
+                ));
             }
         }
         Ok(findings)
+    }
+
+    /// Every row of the registry, by batch.
+    async fn others(&self) -> Result<Vec<(BatchId, ClusterRecord)>, TaskError> {
+        let mut rows = Vec::new();
+        for batch in self.batches.batches().await.context("read registry")?.into_keys() {
+            let found = self.batches.batch(&batch).await.context(format!("read batch {batch}"))?;
+            rows.extend(found.into_iter().map(|row| (batch.clone(), row)));
+        }
+        Ok(rows)
+    }
+
+    /// Opens one, or says who is in the way.
+    async fn open(
+        &self,
+        run: &RunRef,
+        plan: &Plan,
+        direction: Direction,
+        change: &str,
+        draft: &Draft<'_>,
+    ) -> Result<Result<String, Finding>, TaskError> {
+        let evidence = self.evidence(run, &draft.group.clusters, direction).await?;
+        let subject = draft.name.trim_start_matches("merge-request#");
+        let proposal = proposal(plan, direction, change, subject, draft, &evidence);
+        let mut entry = draft.known.clone().unwrap_or_else(|| MergeRequestEntry {
+            project: proposal.project.clone(),
+            clusters: draft.group.ids(),
+            base_commit: proposal.base_commit.clone(),
+            source_branch: proposal.source_branch.clone(),
+            target_branch: proposal.target_branch.clone(),
+            marker: proposal.marker.clone(),
+            changes: draft.edits.changes.clone(),
+            digest: FileContent::digest(&draft.edits.after),
+            opened: None,
+            landed: None,
+        });
+        self.ledger.write(run, &draft.name, &entry).await?;
+        self.locks.confirm(&run.lease()).await.context("confirm the lock")?;
+        let opening = self.merge_requests.open(&proposal).await;
+        let opened = match opening.context(format!("open merge request in {}", proposal.project))? {
+            Opening::Opened(opened) => *opened,
+            Opening::Refused(finding) => return Ok(Err(finding)),
+        };
+        let OpenedRequest { request, commit, notes } = opened;
+        let page = request.web_url;
+        entry.opened = Some(Opened { iid: request.iid, web_url: page.clone(), commit });
+        self.ledger.write(run, &draft.name, &entry).await?;
+        tracing::info!(
+            merge_request.iid = request.iid,
+            "{} merge request {} is open",
+            direction.as_str(),
+            request.iid
+        );
+        self.mark(run, &draft.group, direction, &page).await?;
+        let line = format!("opened {} merge request {page}", direction.as_str());
+        self.ledger.audit(run, Self::NAME, line).await?;
+        for note in notes {
+            self.ledger.audit(run, Self::NAME, format!("{page}: {note}")).await?;
+        }
+        Ok(Ok(page))
     }
 
     /// What a person who is asked to merge should know.
@@ -337,14 +383,14 @@ impl OpenMergeRequest {
     async fn mark(
         &self,
         run: &RunRef,
-        clusters: &[&PlannedCluster],
+        group: &Group<'_>,
         direction: Direction,
         url: &str,
     ) -> Result<(), TaskError> {
         if direction == Direction::Rollback {
             return Ok(());
         }
-        for planned in clusters {
+        for planned in &group.clusters {
             let aim = VersionChange::Aim(planned.new.clone());
             self.ledger
                 .advance(
@@ -360,33 +406,67 @@ impl OpenMergeRequest {
     }
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "each is one line of the merge request; a struct would only rename them"
-)]
+/// An edit that reaches a cluster outside of this change is an outage: any other row that reads an edited file.
+fn reach(group: &Group<'_>, edits: &Edits, rows: &[(BatchId, ClusterRecord)]) -> Vec<Finding> {
+    let ours: BTreeSet<&ClusterId> =
+        group.clusters.iter().map(|planned| &planned.record.cluster_id).collect();
+    let mut findings = Vec::new();
+    for (batch, row) in rows {
+        if ours.contains(&row.cluster_id) || row.gitlab_repo != group.project {
+            continue;
+        }
+        let reads = |file: &&FileContent| is_below(&row.flux_config_path, &file.path);
+        findings.extend(edits.after.iter().filter(reads).map(|file| {
+            Finding::blocking(
+                "FILE_SHARED",
+                &file.path,
+                format!(
+                    "cluster {} of batch {batch} reads it too and is not part of this change",
+                    row.cluster_id
+                ),
+                "give the clusters files of their own, or put them into one batch and one merge request",
+            )
+        }));
+    }
+    findings
+}
+
 fn proposal(
     plan: &Plan,
-    clusters: &[&PlannedCluster],
     direction: Direction,
-    attempt: u32,
-    project: String,
-    head: String,
-    edits: &Edits,
+    change: &str,
+    subject: &str,
+    draft: &Draft<'_>,
     evidence: &[String],
 ) -> Proposal {
-    let description = text::Description { plan, direction, clusters, changes: &edits.changes, evidence };
-    let again =
-        if direction == Direction::Rollback && attempt > 1 { format!("-{attempt}") } else { String::new() };
-    let title = text::title(plan, direction);
+    let Draft { group, edits, .. } = draft;
+    let marker = text::marker(&plan.run_id, subject);
+    let description = text::Description {
+        plan,
+        direction,
+        clusters: &group.clusters,
+        changes: &edits.changes,
+        evidence,
+        marker: &marker,
+    };
+    let title = text::title(plan, direction, group.cluster);
+    // Each try of the way back has a branch of its own from the start, whatever became of the one before.
+    let again = change.strip_prefix("rollback-").filter(|attempt| *attempt != "1");
+    let again = again.map(|attempt| format!("-{attempt}")).unwrap_or_default();
+    let owners: BTreeSet<&str> =
+        group.clusters.iter().map(|planned| planned.record.owner_handle.trim_start_matches('@')).collect();
     Proposal {
-        project,
-        base_commit: head,
-        source_branch: format!("{}{again}", text::branch(plan, direction)),
+        project: group.project.to_owned(),
+        base_commit: draft.base_commit.clone(),
+        source_branch: format!("{}{again}", text::branch(plan, direction, group.cluster)),
         target_branch: plan.target_branch.clone(),
         commit_message: format!("{title}\n\nGUARD run {}", plan.run_id),
         title,
         description: description.render(),
+        marker,
         files: edits.after.clone(),
         labels: plan.config.gitlab.labels.clone(),
+        assignees: owners.into_iter().filter(|owner| !owner.is_empty()).map(str::to_owned).collect(),
+        reviewers: plan.config.gitlab.reviewers.clone(),
     }
 }

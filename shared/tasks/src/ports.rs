@@ -13,7 +13,9 @@ mod workflow;
 
 pub use analyzer::ConfigurationAnalyzer;
 pub use cluster::{ClusterHealthReader, ProxyRestarter, RolloutReader, WorkloadReader};
-pub use git::{CommitReader, FileReader, MergeRequestReader, MergeRequestWriter};
+pub use git::{
+    CommitReader, FileReader, MergeRequestReader, MergeRequestWriter, OpenedRequest, Opening, Withdrawn,
+};
 pub use metrics::{MonitorReader, TrafficReader};
 pub use notify::{Channels, Notifier};
 pub use start::{FirstStart, Start, StartRegister};

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use guard_domain::analyzer::Seen;
 use guard_domain::compatibility::Compatibility;
 use guard_domain::pre_check::PreCheck as Check;
-use guard_domain::{ClusterId, ClusterStatus, Direction, Finding, TrafficWindow, Verdict, manifest};
+use guard_domain::{
+    ClusterId, ClusterStatus, Direction, FileContent, Finding, TrafficWindow, Verdict, manifest,
+};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -77,6 +79,18 @@ pub struct PreCheckEntry {
     /// What Istio's analyzer said, for the comparison after the change; `None` where it gave no whole answer.
     #[serde(default)]
     pub analysis: Option<Seen>,
+    /// The Flux files that were checked.
+    #[serde(default)]
+    pub files: Option<FilesRead>,
+}
+
+/// Files as they were read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilesRead {
+    /// At this commit.
+    pub commit: String,
+    /// [`FileContent::digest`] of them.
+    pub digest: String,
 }
 
 impl Task for PreCheck {
@@ -110,7 +124,7 @@ impl Task for PreCheck {
             .context("read the branch's head")?;
         let files = self
             .files
-            .yaml_files(&row.gitlab_repo, &row.flux_config_path, &head)
+            .yaml_files(&row.gitlab_repo, &[&row.flux_config_path], &head)
             .await
             .context("read the Flux files")?;
 
@@ -135,8 +149,15 @@ impl Task for PreCheck {
         crate::log::findings(&findings);
         let reason = Finding::decisive(&findings).map(Finding::brief).unwrap_or_default();
         let words = format!("{cluster_id}: pre-check {verdict}, {} findings", findings.len());
-        let entry =
-            PreCheckEntry { verdict, findings, baseline_from: from, baseline_to: to, baseline, analysis };
+        let entry = PreCheckEntry {
+            verdict,
+            findings,
+            baseline_from: from,
+            baseline_to: to,
+            baseline,
+            analysis,
+            files: Some(FilesRead { digest: FileContent::digest(&files), commit: head }),
+        };
         self.ledger.write(&run, &format!("pre-check#{cluster_id}"), &entry).await?;
         // An open question did not pass; the next run checks again.
         let status = if verdict == Verdict::Pass {

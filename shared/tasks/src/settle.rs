@@ -6,22 +6,27 @@
 
 mod telling;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use guard_domain::{ClusterStatus, Phase, Plan};
+use guard_domain::{ClusterId, ClusterStatus, MergeEnd, MergeRequestState, Phase, Plan};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::{Ledger, MergeAnswer, MergeEnd, MergeRequestEntry, OutcomeEntry, RunRef};
+use crate::ledger::{Ledger, MergeAnswer, MergeRequestEntry, Opened, OutcomeEntry, RunRef, UPGRADE};
+use crate::merge::Watch;
 use crate::task::Task;
 use crate::{
-    Channels, CommitReader, Context, FileReader, Locks, MergeRequestWriter, TaskError, VersionChange, merge,
+    Channels, CommitReader, Context, FileReader, Locks, MergeRequestReader, MergeRequestWriter, TaskError,
+    VersionChange,
 };
 
 /// The task.
 pub struct Settle {
-    /// Merge requests.
+    /// Merge requests, taken back.
     pub merge_requests: Arc<dyn MergeRequestWriter>,
+    /// Merge requests, looked at once more.
+    pub looks: Arc<dyn MergeRequestReader>,
     /// The branch that Flux follows.
     pub commits: Arc<dyn CommitReader>,
     /// The Flux files.
@@ -97,10 +102,8 @@ pub struct Input {
 pub struct Output {
     /// How the run ends, for a Choice state.
     pub outcome: Outcome,
-    /// True when the request was merged while it was being withdrawn: the run goes on.
+    /// True when everything was merged while it was being withdrawn: the run goes on.
     pub merged_meanwhile: bool,
-    /// The commit that landed then; otherwise empty.
-    pub commit: String,
     /// What happened, for people.
     pub summary: String,
 }
@@ -113,21 +116,29 @@ impl Task for Settle {
     async fn run(&self, input: Input) -> Result<Output, TaskError> {
         let Input { run, outcome, reason } = input;
         if run.dry_run {
-            return Ok(Output { outcome, merged_meanwhile: false, commit: String::new(), summary: reason });
+            return Ok(Output { outcome, merged_meanwhile: false, summary: reason });
         }
         let plan = self.ledger.plan(&run).await?;
 
-        let withdrawn = self.withdraw(&run, &plan, outcome).await?;
-        if let Some(MergeAnswer { state: MergeEnd::Merged, commit }) = withdrawn {
-            let summary = "merged while it was being withdrawn: the run goes on".to_owned();
-            self.ledger.audit(&run, Self::NAME, summary.clone()).await?;
-            return Ok(Output { outcome, merged_meanwhile: true, commit, summary });
+        let withdrawn = self.withdraw(&run, outcome).await?;
+        let (mut outcome, mut summary) = (outcome, reason);
+        match withdrawn.map(|answer| (answer.state, answer.summary)) {
+            Some((MergeEnd::Merged, _)) => {
+                let summary = "merged while it was being withdrawn: the run goes on".to_owned();
+                self.ledger.audit(&run, Self::NAME, summary.clone()).await?;
+                return Ok(Output { outcome, merged_meanwhile: true, summary });
+            }
+            // Landed, but not all of it or not as proposed: the change is under way in the clusters, whatever this run wanted
+            // to end as.
+            Some((MergeEnd::Partly | MergeEnd::Edited, what)) => {
+                outcome = Outcome::Stopped;
+                if !summary.contains(&what) {
+                    summary = format!("{summary}; {what}");
+                }
+            }
+            Some((MergeEnd::Closed | MergeEnd::Expired, _)) | None => {}
         }
-        // Landed, but not as proposed: the change is under way in the clusters, whatever this run wanted to end as.
-        let is_edited = withdrawn.is_some_and(|answer| answer.state == MergeEnd::Edited);
-        let outcome = if is_edited { Outcome::Stopped } else { outcome };
         self.statuses(&run, &plan, outcome).await?;
-        let summary = reason;
         // The first outcome stays: a run ends once.
         if self.ledger.read::<OutcomeEntry>(&run.run_id, "outcome").await?.is_none() {
             let entry = OutcomeEntry {
@@ -144,45 +155,69 @@ impl Task for Settle {
         if outcome.releases() {
             self.locks.release(&run.lease()).await.context("release the locks")?;
         }
-        Ok(Output { outcome, merged_meanwhile: false, commit: String::new(), summary })
+        Ok(Output { outcome, merged_meanwhile: false, summary })
     }
 }
 
 impl Settle {
-    /// Takes the upgrade request back if the run ends before its merge, and says how the request ended.
-    async fn withdraw(
-        &self,
-        run: &RunRef,
-        plan: &Plan,
-        outcome: Outcome,
-    ) -> Result<Option<MergeAnswer>, TaskError> {
+    /// Takes back every upgrade request that is still open, looks once more, and says how waiting for them ended. `None`
+    /// where nothing was to be taken back: the run is past its merge, or never came near one.
+    async fn withdraw(&self, run: &RunRef, outcome: Outcome) -> Result<Option<MergeAnswer>, TaskError> {
         match outcome {
-            Outcome::Healthy | Outcome::RolledBack | Outcome::RollbackFailed | Outcome::Stopped => {
-                return Ok(None);
+            Outcome::Healthy | Outcome::RolledBack | Outcome::RollbackFailed => return Ok(None),
+            Outcome::GateFailed | Outcome::Closed | Outcome::Expired | Outcome::Halted | Outcome::Stopped => {
             }
-            Outcome::GateFailed | Outcome::Closed | Outcome::Expired | Outcome::Halted => {}
         }
-        let waits_for_merge = self.any_is(plan, ClusterStatus::MrCreated).await?;
-        let entry: Option<MergeRequestEntry> = self.ledger.read(&run.run_id, "merge-request#upgrade").await?;
-        let Some(entry) = entry.filter(|_| waits_for_merge) else { return Ok(None) };
+        let mut requests = self.ledger.merge_requests(&run.run_id, UPGRADE).await?;
+        let is_over = outcome == Outcome::Stopped && requests.iter().all(|(_, entry)| entry.landed.is_some());
+        if requests.is_empty() || is_over {
+            return Ok(None);
+        }
         self.locks.confirm(&run.lease()).await.context("confirm the lock")?;
-        let request = self
-            .merge_requests
-            .withdraw(&entry.project, entry.iid)
-            .await
-            .context("withdraw the merge request")?;
-        merge::end_of(&request, &entry, self.commits.as_ref(), self.files.as_ref()).await
+        let mut told = Vec::new();
+        for (name, entry) in &mut requests {
+            if entry.landed.is_some() {
+                continue;
+            }
+            let Some(iid) = self.number_of(run, name, entry).await? else { continue };
+            let withdrawn = self
+                .merge_requests
+                .withdraw(&entry.project, iid)
+                .await
+                .context("withdraw the merge request")?;
+            if withdrawn.request.state == MergeRequestState::Closed && withdrawn.was_open {
+                let again = if outcome == Outcome::Closed { ", which was open (again)" } else { "" };
+                self.ledger.audit(run, Self::NAME, format!("withdrew {}{again}", entry.shown())).await?;
+            }
+            told.push(withdrawn.request);
+        }
+        let watch = Watch {
+            requests: self.looks.as_ref(),
+            commits: self.commits.as_ref(),
+            files: self.files.as_ref(),
+            records: self.ledger.records.as_ref(),
+            clock: self.ledger.clock.as_ref(),
+            who: Self::NAME,
+        };
+        watch.end(&run.lease(), UPGRADE, &requests, &told, true).await
     }
 
-    async fn any_is(&self, plan: &Plan, status: ClusterStatus) -> Result<bool, TaskError> {
-        for planned in &plan.clusters {
-            let row =
-                self.ledger.clusters.cluster(&planned.record.cluster_id).await.context("read registry")?;
-            if row.is_some_and(|row| row.status == status) {
-                return Ok(true);
-            }
+    /// The request's number. Where opening it was cut short, it may be there all the same.
+    async fn number_of(
+        &self,
+        run: &RunRef,
+        name: &str,
+        entry: &mut MergeRequestEntry,
+    ) -> Result<Option<u64>, TaskError> {
+        if let Some(opened) = &entry.opened {
+            return Ok(Some(opened.iid));
         }
-        Ok(false)
+        let MergeRequestEntry { project, source_branch, target_branch, marker, .. } = &*entry;
+        let found = self.merge_requests.find(project, source_branch, target_branch, marker).await;
+        let Some(found) = found.context("look for the merge request")? else { return Ok(None) };
+        entry.opened = Some(Opened { iid: found.iid, web_url: found.web_url, commit: String::new() });
+        self.ledger.write(run, name, entry).await?;
+        Ok(Some(found.iid))
     }
 
     /// The told state of every cluster.
@@ -218,16 +253,30 @@ impl Settle {
                 }
             }
             Outcome::Stopped => {
+                let unlanded = self.unlanded(run).await?;
                 for planned in &plan.clusters {
                     let id = &planned.record.cluster_id;
                     let row = self.ledger.clusters.cluster(id).await.context("read registry")?;
-                    if row.is_some_and(|row| row.status == ClusterStatus::MrCreated) {
-                        self.ledger.advance(run, id, ClusterStatus::Upgrading, None, None).await?;
+                    if row.is_none_or(|row| row.status != ClusterStatus::MrCreated) {
+                        continue;
                     }
+                    let (to, version) = if unlanded.contains(id) {
+                        (ClusterStatus::Pending, Some(VersionChange::Forget))
+                    } else {
+                        (ClusterStatus::Upgrading, None)
+                    };
+                    self.ledger.advance(run, id, to, version, None).await?;
                 }
             }
             Outcome::RollbackFailed => {}
         }
         Ok(())
+    }
+
+    /// Clusters whose request did not land: nothing has changed for them.
+    async fn unlanded(&self, run: &RunRef) -> Result<BTreeSet<ClusterId>, TaskError> {
+        let requests = self.ledger.merge_requests(&run.run_id, UPGRADE).await?;
+        let unlanded = requests.into_iter().filter(|(_, entry)| entry.landed.is_none());
+        Ok(unlanded.flat_map(|(_, entry)| entry.clusters).collect())
     }
 }

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::{Ledger, RunRef};
+use crate::ledger::{LandedEntry, Ledger, RunRef};
 use crate::task::Task;
 use crate::{CommitReader, Context, RolloutReader, TaskError};
 
@@ -36,8 +36,6 @@ pub struct Input {
     pub cluster_id: ClusterId,
     /// Up or back.
     pub direction: Direction,
-    /// The commit that landed.
-    pub commit: String,
     /// When following began: the deadline counts from here.
     pub started_at: Timestamp,
 }
@@ -83,7 +81,7 @@ impl Task for WatchRollout {
     type Output = Output;
 
     async fn run(&self, input: Input) -> Result<Output, TaskError> {
-        let Input { run, cluster_id, direction, commit, started_at } = input;
+        let Input { run, cluster_id, direction, started_at } = input;
         let plan = self.ledger.plan(&run).await?;
         let planned = plan
             .cluster(&cluster_id)
@@ -97,6 +95,7 @@ impl Task for WatchRollout {
             }
         }
 
+        let commit = self.landed(&run, &cluster_id, direction).await?;
         let row = &planned.record;
         let target = planned.to(direction);
         let facts =
@@ -145,5 +144,21 @@ impl Task for WatchRollout {
             self.ledger.audit(&run, Self::NAME, summary.clone()).await?;
         }
         Ok(Output { verdict, summary, at: now })
+    }
+}
+
+impl WatchRollout {
+    /// The commit that brought this cluster its change.
+    async fn landed(
+        &self,
+        run: &RunRef,
+        cluster_id: &ClusterId,
+        direction: Direction,
+    ) -> Result<String, TaskError> {
+        let name = format!("landed#{}", self.ledger.change_name(run, direction).await?);
+        let landed: Option<LandedEntry> = self.ledger.read(&run.run_id, &name).await?;
+        landed.and_then(|mut landed| landed.remove(cluster_id)).ok_or_else(|| {
+            TaskError::internal(format!("run {} has no commit of {cluster_id} in {name}", run.run_id))
+        })
     }
 }

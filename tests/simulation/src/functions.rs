@@ -267,6 +267,7 @@ fn tasks(
         Arc::new(post_check::PostCheck { health: clusters, analyzer, ledger: ledger.clone() }),
         Arc::new(settle::Settle {
             merge_requests: gitlab.clone(),
+            looks: gitlab.clone(),
             commits: gitlab.clone(),
             files: gitlab,
             locks: store,

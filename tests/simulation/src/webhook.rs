@@ -12,7 +12,7 @@ pub const TOKEN: &str = "gitlab-webhook-token";
 /// Which merge requests were told.
 #[derive(Default)]
 pub(crate) struct Webhook {
-    told: Mutex<BTreeSet<u64>>,
+    told: Mutex<BTreeSet<(String, u64)>>,
 }
 
 impl Webhook {
@@ -21,7 +21,7 @@ impl Webhook {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let ended = world.merge_requests().into_iter().filter(|request| request.state != "opened");
         ended
-            .filter(|request| told.insert(request.iid))
+            .filter(|request| told.insert((request.project.clone(), request.iid)))
             .map(|request| {
                 let action = if request.state == "merged" { "merge" } else { "close" };
                 delivery(TOKEN, request.iid, action, &request.state)

@@ -124,6 +124,20 @@ impl State {
         });
     }
 
+    /// The person merges or closes a merge request now. `false` when it is not open, or cannot be merged.
+    pub(crate) fn answer_now(&mut self, path: &str, iid: u64, merge: bool) -> bool {
+        let answered = self.in_project(path, |project| {
+            let open = |request: &MergeRequest| request.iid == iid && request.state == MergeState::Opened;
+            let Some(at) = project.merge_requests.iter().position(open) else { return false };
+            if merge {
+                return project.merge(at, "Robin Reviewer");
+            }
+            project.close(at);
+            true
+        });
+        answered.unwrap_or(false)
+    }
+
     /// A merge request was opened, or opened again: the person may answer it later.
     fn ask_person(&mut self, path: &str, iid: u64) {
         let request = self

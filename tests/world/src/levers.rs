@@ -1,11 +1,12 @@
 //! Levers: what a test or a story does to the world while it runs.
 
 use jiff::Timestamp;
+use serde_json::json;
 
 use crate::World;
 use crate::datadog::{ActiveRegression, Shock, Silence};
 use crate::git::Note;
-use crate::gitlab::{MergeRequest, MergeState};
+use crate::gitlab::{MergeState, Project};
 use crate::spec::Person;
 use crate::state::{Event, State};
 use crate::view::System;
@@ -54,16 +55,60 @@ impl World {
 
     /// The same in any project.
     pub fn merge_request_of_project_by_person(&self, project: &str, iid: u64, merge: bool) -> bool {
-        let answered = self.state().in_project(project, |project| {
-            let open = |request: &MergeRequest| request.iid == iid && request.state == MergeState::Opened;
-            let Some(at) = project.merge_requests.iter().position(open) else { return false };
-            if merge {
-                return project.merge(at, "Robin Reviewer");
+        self.state().answer_now(project, iid, merge)
+    }
+
+    /// The person answers a merge request at a time.
+    pub fn answer_later(&self, project: &str, iid: u64, merge: bool, at: Timestamp) {
+        self.state().at(at, Event::AnswerThis { project: project.to_owned(), iid, merge });
+    }
+
+    /// The person opens a closed merge request of the first project again; nobody answers it by itself.
+    pub fn reopen(&self, iid: u64) {
+        self.in_first_project(|project| {
+            let Some(at) = project.position(iid) else { return };
+            if let Some(request) = project.merge_requests.get_mut(at)
+                && request.state == MergeState::Closed
+            {
+                request.state = MergeState::Opened;
+                request.closed = None;
+                request.opening += 1;
             }
-            project.close(at);
-            true
         });
-        answered.unwrap_or(false)
+    }
+
+    /// A colleague makes a branch of `main` in the first project.
+    pub fn branch_off(&self, name: &str) {
+        self.in_first_project(|project| {
+            if let Some(head) = project.git.branches.get("main").cloned() {
+                project.git.branches.insert(name.to_owned(), head);
+            }
+        });
+    }
+
+    /// A colleague deletes a branch of the first project.
+    pub fn delete_branch(&self, name: &str) {
+        self.in_first_project(|project| {
+            project.refresh();
+            project.git.branches.remove(name);
+        });
+    }
+
+    /// A colleague opens a merge request in the first project that changes one file, on a new branch; nobody answers it.
+    pub fn propose(&self, branch: &str, path: &str, content: &str) {
+        self.branch_off(branch);
+        self.push(branch, path, Some(content), "a proposal");
+        self.in_first_project(|project| {
+            let body = json!({ "source_branch": branch, "target_branch": "main", "title": format!("From {branch}") });
+            project.open_request(&body);
+            project.effects.clear();
+        });
+    }
+
+    fn in_first_project<T>(&self, act: impl FnOnce(&mut Project) -> T) -> Option<T> {
+        let mut state = self.state();
+        let first = state.spec.gitlab_project.clone();
+        state.in_project(&first, act)
     }
 
     /// A version makes a cluster's traffic worse, by the share of its proxies that run it, from now on.
@@ -182,9 +227,7 @@ impl World {
 
     /// A colleague commits a file to a branch of the first project; `None` deletes it. The commit's id.
     pub fn push(&self, branch: &str, path: &str, content: Option<&str>, message: &str) -> Option<String> {
-        let mut state = self.state();
-        let first = state.spec.gitlab_project.clone();
-        state.in_project(&first, |project| {
+        self.in_first_project(|project| {
             let parent = project.git.resolve(branch)?.clone();
             let mut tree = (*parent.tree).clone();
             match content {

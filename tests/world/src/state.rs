@@ -31,6 +31,8 @@ pub(crate) enum Event {
     Roll { cluster: String, workload: Key },
     /// The person answers a merge request.
     Answer { project: String, iid: u64, opening: u32 },
+    /// The person answers one merge request as a test says.
+    AnswerThis { project: String, iid: u64, merge: bool },
 }
 
 pub(crate) struct State {
@@ -133,6 +135,7 @@ impl State {
             Event::Released { cluster, release } => self.released(&cluster, &release),
             Event::Roll { cluster, workload } => self.roll(&cluster, &workload),
             Event::Answer { project, iid, opening } => self.answer(&project, iid, opening),
+            Event::AnswerThis { project, iid, merge } => _ = self.answer_now(&project, iid, merge),
         }
     }
 

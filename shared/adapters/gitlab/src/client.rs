@@ -7,12 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use guard_http::{Call, System, Transport, refusal};
 use guard_tasks::{Context as _, ErrorName, TaskError};
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::{graphql, remedy};
 
 /// GitLab's own web time-out is a minute; a commit of a hundred files takes seconds.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -86,9 +88,26 @@ impl Client {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<Answered<Vec<T>>, TaskError> {
+        match self.list_up_to(MAX_PAGES, project, path, query).await? {
+            Ok(Some(all)) => Ok(Ok(all)),
+            Ok(None) => {
+                Err(TaskError::internal(format!("GitLab GET {path}: no end after {MAX_PAGES} pages")))
+            }
+            Err(refused) => Ok(Err(refused)),
+        }
+    }
+
+    /// Every page of a list, `None` where it has more than so many.
+    pub(crate) async fn list_up_to<T: DeserializeOwned>(
+        &self,
+        pages: usize,
+        project: &str,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Answered<Option<Vec<T>>>, TaskError> {
         let mut all = Vec::new();
         let mut page = "1".to_owned();
-        for _ in 0..MAX_PAGES {
+        for _ in 0..pages {
             let mut query = query.to_vec();
             query.extend([("per_page", PAGE_SIZE), ("page", page.as_str())]);
             let (headers, body) = match self.call(Method::GET, project, path, &query, None).await? {
@@ -102,11 +121,23 @@ impl Client {
                 Err(refused) => return Ok(Err(refused)),
             }
             if next.is_empty() {
-                return Ok(Ok(all));
+                return Ok(Ok(Some(all)));
             }
             page = next;
         }
-        Err(TaskError::internal(format!("GitLab GET {path}: no end after {MAX_PAGES} pages")))
+        Ok(Ok(None))
+    }
+
+    /// A question by GraphQL. It changes nothing, so asking twice is asking once.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        query: &str,
+        variables: &Value,
+    ) -> Result<T, TaskError> {
+        let url = format!("{}/api/graphql", self.base_url);
+        let body = json!({ "query": query, "variables": variables });
+        let (_, body) = self.send(Method::POST, url, Some(&body)).await??;
+        graphql::data(&body)
     }
 
     /// `POST` or `PUT` with a JSON body.
@@ -155,7 +186,7 @@ impl Client {
             .method(method)
             .uri(url)
             .header(ACCEPT, "application/json")
-            .header("private-token", self.token_header()?);
+            .header(AUTHORIZATION, self.token_header()?);
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
@@ -163,7 +194,9 @@ impl Client {
         let request = request
             .body(Bytes::from(body))
             .map_err(|error| TaskError::rejected(format!("GitLab at `{}`: {error}", self.base_url)))?;
+        let is_question = request.uri().path().ends_with(graphql::PATH);
         let call = Call::new(System::Gitlab, request, TIMEOUT);
+        let call = if is_question { call.repeatable() } else { call };
         let label = call.label();
         let answer = self.transport.send(call).await.map_err(TaskError::from).context(&label)?;
         let status = answer.status();
@@ -172,12 +205,15 @@ impl Client {
             return Ok(Ok((parts.headers, body)));
         }
         let detail = detail_of(answer.body());
-        let error = refusal(&label, status, answer.headers(), &detail);
+        let told = remedy::with_remedy(status, &detail);
+        let mut error = refusal(&label, status, answer.headers(), &told);
+        error.name = remedy::name(status, &detail).unwrap_or(error.name);
         Ok(Err(Refused { status, detail, error }))
     }
 
     fn token_header(&self) -> Result<HeaderValue, TaskError> {
-        let mut value = HeaderValue::from_str(self.token.expose_secret().trim()).map_err(|_| {
+        let bearer = format!("Bearer {}", self.token.expose_secret().trim());
+        let mut value = HeaderValue::from_str(&bearer).map_err(|_| {
             TaskError::new(ErrorName::Denied, "the GitLab token holds characters that no token has")
         })?;
         value.set_sensitive(true);

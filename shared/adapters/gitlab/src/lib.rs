@@ -8,11 +8,15 @@ mod branch;
 mod client;
 mod commits;
 mod files;
+mod graphql;
 mod merge_requests;
 mod open;
+mod remedy;
+mod users;
 mod webhook;
 mod withdraw;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,7 +24,8 @@ use async_trait::async_trait;
 use guard_domain::{FileContent, MergeRequest, Proposal};
 use guard_http::Transport;
 use guard_tasks::{
-    CommitReader, Context as _, FileReader, MergeRequestReader, MergeRequestWriter, TaskError,
+    CommitReader, Context as _, FileReader, MergeRequestReader, MergeRequestWriter, Opening, TaskError,
+    Withdrawn,
 };
 use secrecy::SecretString;
 
@@ -71,42 +76,75 @@ impl CommitReader for GitLab {
 
 #[async_trait]
 impl FileReader for GitLab {
+    async fn files(
+        &self,
+        project: &str,
+        paths: &[&str],
+        commit: &str,
+    ) -> Result<Vec<FileContent>, TaskError> {
+        let owned: Vec<String> = paths.iter().map(|path| (*path).to_owned()).collect();
+        let found = files::blobs(&self.client, project, &owned.iter().collect::<Vec<_>>(), commit).await;
+        let found = found.context(format!("read {} of {project}", shown(paths)))?;
+        Ok(found.into_iter().map(|(path, content)| FileContent { path, content }).collect())
+    }
+
     async fn yaml_files(
         &self,
         project: &str,
-        path: &str,
+        paths: &[&str],
         commit: &str,
     ) -> Result<Vec<FileContent>, TaskError> {
-        files::yaml_files(&self.client, project, path, commit)
+        files::yaml_files(&self.client, project, paths, commit)
             .await
-            .context(format!("read {path} of {project}"))
+            .context(format!("read {} of {project}", shown(paths)))
+    }
+}
+
+/// The first few of them.
+fn shown(paths: &[&str]) -> String {
+    match paths {
+        [one] => (*one).to_owned(),
+        [first, rest @ ..] => format!("{first} and {} more", rest.len()),
+        [] => "nothing".to_owned(),
     }
 }
 
 #[async_trait]
 impl MergeRequestReader for GitLab {
-    async fn on_branch(&self, project: &str, source_branch: &str) -> Result<Vec<MergeRequest>, TaskError> {
-        merge_requests::on_branch(&self.client, project, source_branch)
+    async fn merge_requests(&self, project: &str, iids: &[u64]) -> Result<Vec<MergeRequest>, TaskError> {
+        merge_requests::numbered(&self.client, project, iids)
             .await
-            .context(format!("list merge requests from {source_branch} in {project}"))
+            .context(format!("look at {} merge requests of {project}", iids.len()))
     }
 
-    async fn merge_request(&self, project: &str, iid: u64) -> Result<MergeRequest, TaskError> {
-        merge_requests::one(&self.client, project, iid)
+    async fn changed_files(&self, project: &str, iid: u64) -> Result<BTreeSet<String>, TaskError> {
+        merge_requests::changed_files(&self.client, project, iid)
             .await
-            .context(format!("read merge request {project}!{iid}"))
+            .context(format!("list the files of merge request {project}!{iid}"))
     }
 }
 
 #[async_trait]
 impl MergeRequestWriter for GitLab {
-    async fn open(&self, proposal: &Proposal) -> Result<MergeRequest, TaskError> {
+    async fn open(&self, proposal: &Proposal) -> Result<Opening, TaskError> {
         open::open(&self.client, proposal)
             .await
             .context(format!("open merge request from {} in {}", proposal.source_branch, proposal.project))
     }
 
-    async fn withdraw(&self, project: &str, iid: u64) -> Result<MergeRequest, TaskError> {
+    async fn find(
+        &self,
+        project: &str,
+        source_branch: &str,
+        target_branch: &str,
+        marker: &str,
+    ) -> Result<Option<MergeRequest>, TaskError> {
+        open::find(&self.client, project, source_branch, target_branch, marker)
+            .await
+            .context(format!("look for the merge request from {source_branch} in {project}"))
+    }
+
+    async fn withdraw(&self, project: &str, iid: u64) -> Result<Withdrawn, TaskError> {
         withdraw::withdraw(&self.client, project, iid)
             .await
             .context(format!("withdraw merge request {project}!{iid}"))

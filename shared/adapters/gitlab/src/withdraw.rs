@@ -1,7 +1,7 @@
 //! Withdrawing a merge request, with an eye on the person who may merge it in the same second.
 
-use guard_domain::{MergeRequest, MergeRequestState};
-use guard_tasks::TaskError;
+use guard_domain::MergeRequestState;
+use guard_tasks::{TaskError, Withdrawn};
 use http::{Method, StatusCode};
 use serde::de::IgnoredAny;
 use serde_json::json;
@@ -9,9 +9,10 @@ use serde_json::json;
 use crate::client::Client;
 use crate::{branch, merge_requests};
 
-pub(crate) async fn withdraw(client: &Client, project: &str, iid: u64) -> Result<MergeRequest, TaskError> {
+pub(crate) async fn withdraw(client: &Client, project: &str, iid: u64) -> Result<Withdrawn, TaskError> {
     let mut request = merge_requests::one(client, project, iid).await?;
-    if request.state == MergeRequestState::Open {
+    let was_open = request.state == MergeRequestState::Open;
+    if was_open {
         close(client, project, iid).await?;
         request = merge_requests::one(client, project, iid).await?;
     }
@@ -25,7 +26,7 @@ pub(crate) async fn withdraw(client: &Client, project: &str, iid: u64) -> Result
         MergeRequestState::Merged => {}
         MergeRequestState::Closed => branch::delete(client, project, &request.source_branch).await?,
     }
-    Ok(request)
+    Ok(Withdrawn { request, was_open })
 }
 
 /// Closes it. A refusal that a merge in between explains is left to the second look.

@@ -146,8 +146,8 @@ impl<'a> Watch<'a> {
         }
         let state = look.state.as_ref().map(|(_, state, _)| state.as_str());
         look.waits_for = match state {
-            Some("AwaitUpgradeMerge") => record.merge_request("upgrade").await?.map(WaitsFor::Merge),
-            Some("AwaitRollbackMerge") => record.merge_request("rollback-").await?.map(WaitsFor::Merge),
+            Some("AwaitUpgradeMerge") => record.merge_requests("upgrade").await?.map(WaitsFor::Merge),
+            Some("AwaitRollbackMerge") => record.merge_requests("rollback-").await?.map(WaitsFor::Merge),
             Some("AwaitDecision") => {
                 record.entry::<QuestionEntry>("question").await?.map(|asked| WaitsFor::Answer(asked.reasons))
             }
@@ -178,10 +178,17 @@ impl Record<'_> {
         found.into_iter().map(|(name, value)| Ok((rest(&name), self.decode(&name, value)?))).collect()
     }
 
-    /// The page of the newest request of a kind: `merge-request#upgrade`, `merge-request#rollback-2`.
-    async fn merge_request(&self, kind: &str) -> Result<Option<String>, TaskError> {
+    /// The pages of the newest requests of a kind: `merge-request#upgrade#001`, `merge-request#rollback-2#001`, ...
+    async fn merge_requests(&self, kind: &str) -> Result<Option<String>, TaskError> {
         let found = self.entries::<MergeRequestEntry>(&format!("merge-request#{kind}")).await?;
-        Ok(found.into_iter().next_back().map(|(_, entry)| entry.web_url))
+        let change = |name: &str| name.split('#').next().unwrap_or_default().to_owned();
+        let newest = found.iter().map(|(name, _)| change(name)).max();
+        let pages: Vec<String> = found
+            .into_iter()
+            .filter(|(name, entry)| Some(change(name)) == newest && entry.landed.is_none())
+            .filter_map(|(_, entry)| Some(entry.opened?.web_url))
+            .collect();
+        Ok((!pages.is_empty()).then(|| pages.join(", ")))
     }
 
     fn decode<T: DeserializeOwned>(&self, name: &str, value: serde_json::Value) -> Result<T, TaskError> {

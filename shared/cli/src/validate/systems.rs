@@ -147,7 +147,8 @@ async fn gitlab_access(
             rows.iter().filter(|row| row.gitlab_repo == *project).map(|row| &row.flux_config_path).collect();
         let mut missing = Vec::new();
         for path in &own {
-            match deployment.ask(|| gitlab.yaml_files(project, path, &head)).await {
+            let wanted = [path.as_str()];
+            match deployment.ask(|| gitlab.yaml_files(project, &wanted, &head)).await {
                 Ok(files) if files.is_empty() => {
                     missing.push(format!("{path} holds no YAML file on {branch}"));
                 }

@@ -69,10 +69,11 @@ fn a_run_is_told_from_its_histories_and_its_record() {
 fn a_run_that_waits_for_a_merge_says_whom_it_waits_for() {
     let aws = Aws::start();
     let request = json!({
-        "project": "platform/fleet", "iid": 7, "web_url": "https://gitlab.example/7", "target_branch": "main",
-        "changes": []
+        "project": "platform/fleet", "clusters": ["eks-1"], "base_commit": "b0", "source_branch": "feature/x",
+        "target_branch": "main", "marker": "m", "changes": [], "digest": "d", "landed": null,
+        "opened": {"iid": 7, "web_url": "https://gitlab.example/7", "commit": "c0"}
     });
-    aws.account().tables.entry("run-1", "merge-request#upgrade", &request);
+    aws.account().tables.entry("run-1", "merge-request#upgrade#001", &request);
     aws.execution(
         "guard-batch-upgrade",
         "run-1",

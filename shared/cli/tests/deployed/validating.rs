@@ -31,15 +31,10 @@ fn outside(is_well: bool) -> String {
                 200,
                 json!([{"type": "blob", "path": "clusters/eks-1/istio/r.yaml", "name": "r.yaml", "mode": "100644"}]),
             ),
-            path if path.starts_with("/api/v4/projects/platform%2Ffleet/repository/files/") => {
-                if path.ends_with("r.yaml") || path.ends_with("r%2Eyaml") || path.contains("r.yaml") {
-                    (
-                        200,
-                        json!({"content": "YTogMQo=", "encoding": "base64", "file_path": "clusters/eks-1/istio/r.yaml"}),
-                    )
-                } else {
-                    (404, json!({"message": "404 File Not Found"}))
-                }
+            "/api/graphql" => {
+                let node = json!({"path": "clusters/eks-1/istio/r.yaml", "size": "5", "rawBlob": "a: 1\n"});
+                let blobs = json!({"blobs": {"nodes": [node]}});
+                (200, json!({"data": {"project": {"repository": blobs}}}))
             }
             "/api/v1/query" if is_well => (200, json!({"status": "ok", "series": []})),
             "/api/v1/monitor" => (200, json!([])),

@@ -13,6 +13,9 @@ const CLUSTERS_NAMED: usize = 10;
 /// Findings that are shown; all of them are in the run record.
 const FINDINGS_SHOWN: usize = 10;
 
+/// Merge requests that are linked.
+const LINKS: usize = 10;
+
 /// Characters of a sentence, which may hold findings.
 const LONGEST_SENTENCE: usize = 1_000;
 
@@ -35,7 +38,7 @@ impl Notification {
         plan: &Plan,
         direction: Direction,
         clusters: &[ClusterId],
-        merge_request_url: &str,
+        merge_request_urls: &[String],
         until: Timestamp,
     ) -> Self {
         let (urgency, sentence) = match direction {
@@ -48,11 +51,11 @@ impl Notification {
                 "Clusters go back to the old version once a person merges this request. Please merge it soon.",
             ),
         };
-        let title = format!("Waiting for a merge: {}", text::title(plan, direction));
+        let title = format!("Waiting for a merge: {}", text::title(plan, direction, None));
         let mut told = base(NotificationKind::WaitingForMerge, urgency, plan, direction, title, sentence);
         told.name_clusters(clusters);
         told.fact("waits until", minute(until));
-        told.link("merge request", merge_request_url);
+        told.links_to("merge request", merge_request_urls);
         told.next = vec![
             Next { words: "Read the merge request and merge or close it.", command: None },
             follow(plan),
@@ -64,7 +67,7 @@ impl Notification {
     pub fn rollback_unmerged(
         plan: &Plan,
         clusters: &[ClusterId],
-        merge_request_url: &str,
+        merge_request_urls: &[String],
         waited: SignedDuration,
         until: Timestamp,
     ) -> Self {
@@ -75,7 +78,7 @@ impl Notification {
         let mut told = base(kind, Urgency::Error, plan, Direction::Rollback, title, sentence);
         told.name_clusters(clusters);
         told.fact("waits until", minute(until));
-        told.link("merge request", merge_request_url);
+        told.links_to("merge request", merge_request_urls);
         told.next = vec![Next { words: "Merge the rollback request.", command: None }, follow(plan)];
         told
     }
@@ -104,12 +107,7 @@ impl Notification {
     }
 
     /// Clusters are back at the old version. A rollback that a person asked for calls nobody.
-    pub fn rolled_back(
-        plan: &Plan,
-        why: &str,
-        evidence: Vec<String>,
-        merge_request_url: Option<&str>,
-    ) -> Self {
+    pub fn rolled_back(plan: &Plan, why: &str, evidence: Vec<String>, merge_request_urls: &[String]) -> Self {
         let urgency = match plan.direction {
             Direction::Upgrade => Urgency::Error,
             Direction::Rollback => Urgency::Info,
@@ -117,9 +115,7 @@ impl Notification {
         let title = format!("Rolled back: {}", headline(plan, plan.direction));
         let mut told = base(NotificationKind::RolledBack, urgency, plan, plan.direction, title, why);
         told.findings = shorten(evidence);
-        if let Some(url) = merge_request_url {
-            told.link("rollback request", url);
-        }
+        told.links_to("rollback request", merge_request_urls);
         told.next = vec![
             Next { words: "Find the cause before the next try.", command: None },
             Next {
@@ -131,13 +127,11 @@ impl Notification {
     }
 
     /// The way back did not work.
-    pub fn rollback_failed(plan: &Plan, why: &str, merge_request_url: Option<&str>) -> Self {
+    pub fn rollback_failed(plan: &Plan, why: &str, merge_request_urls: &[String]) -> Self {
         let title = format!("Rollback failed: batch {}", plan.batch_id);
         let kind = NotificationKind::RollbackFailed;
         let mut told = base(kind, Urgency::Critical, plan, Direction::Rollback, title, why);
-        if let Some(url) = merge_request_url {
-            told.link("rollback request", url);
-        }
+        told.links_to("rollback request", merge_request_urls);
         told.next = vec![
             Next {
                 words: "A person must come: docs/runbook.md, section RollbackFailed. The locks stay.",
@@ -171,8 +165,10 @@ impl Notification {
         self.facts.push(Fact { name, value: value.into() });
     }
 
-    fn link(&mut self, title: &'static str, url: &str) {
-        self.links.insert(0, Link { title, url: url.to_owned() });
+    /// The first few of them, before the other links.
+    fn links_to(&mut self, title: &'static str, urls: &[String]) {
+        let links = urls.iter().take(LINKS).map(|url| Link { title, url: url.clone() });
+        self.links.splice(0..0, links);
     }
 
     /// These clusters instead of all of the plan.
@@ -314,8 +310,13 @@ mod tests {
         let plan = plan();
         let only = [plan.clusters[1].record.cluster_id.clone()];
         let waited = SignedDuration::from_mins(105);
-        let told =
-            Notification::rollback_unmerged(&plan, &only, "https://g/1", waited, Timestamp::UNIX_EPOCH);
+        let told = Notification::rollback_unmerged(
+            &plan,
+            &only,
+            &["https://g/1".into()],
+            waited,
+            Timestamp::UNIX_EPOCH,
+        );
         assert_eq!(told.title, "Rollback not merged for 1 h 45 min: batch test");
         assert_eq!((fact(&told, "versions"), fact(&told, "clusters")), ("1.30.5 to 1.29.3", "c2"));
         assert_eq!(fact(&told, "waits until"), "1970-01-01 00:00 UTC");
@@ -325,16 +326,16 @@ mod tests {
     #[test]
     fn the_pager_is_for_what_needs_a_person() {
         let mut plan = plan();
-        let (url, until) = ("https://g/1", Timestamp::UNIX_EPOCH);
+        let (url, until) = (["https://g/1".to_owned()], Timestamp::UNIX_EPOCH);
         let calls = |told: Notification| (Channel::Chat.carries(&told), Channel::Pager.carries(&told));
-        let merge = |direction| Notification::waiting_for_merge(&plan, direction, &[], url, until);
+        let merge = |direction| Notification::waiting_for_merge(&plan, direction, &[], &url, until);
         assert_eq!(calls(merge(Direction::Upgrade)), (true, false));
         assert_eq!(calls(merge(Direction::Rollback)), (true, true));
         assert_eq!(calls(Notification::waiting_for_person(&plan, &[], vec![], until)), (true, true));
-        assert_eq!(calls(Notification::rolled_back(&plan, "", vec![], None)), (true, true));
+        assert_eq!(calls(Notification::rolled_back(&plan, "", vec![], &[])), (true, true));
         // Somebody asked for it: they know.
         plan.direction = Direction::Rollback;
-        assert_eq!(calls(Notification::rolled_back(&plan, "", vec![], None)), (true, false));
+        assert_eq!(calls(Notification::rolled_back(&plan, "", vec![], &[])), (true, false));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The ports of clients that need a secret, handed through.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use guard_domain::notification::{Incident, Notification};
@@ -8,8 +8,8 @@ use guard_domain::{
     ClusterId, ClusterRecord, FileContent, MergeRequest, MonitorFacts, Proposal, TrafficWindow,
 };
 use guard_tasks::{
-    CommitReader, FileReader, MergeRequestReader, MergeRequestWriter, MonitorReader, Notifier, TaskError,
-    TrafficReader,
+    CommitReader, FileReader, MergeRequestReader, MergeRequestWriter, MonitorReader, Notifier, Opening,
+    TaskError, TrafficReader, Withdrawn,
 };
 use jiff::Timestamp;
 
@@ -28,34 +28,56 @@ impl<T: CommitReader> CommitReader for WithSecret<T> {
 
 #[async_trait]
 impl<T: FileReader> FileReader for WithSecret<T> {
+    async fn files(
+        &self,
+        project: &str,
+        paths: &[&str],
+        commit: &str,
+    ) -> Result<Vec<FileContent>, TaskError> {
+        self.call(move |client| async move { client.files(project, paths, commit).await }).await
+    }
+
     async fn yaml_files(
         &self,
         project: &str,
-        path: &str,
+        paths: &[&str],
         commit: &str,
     ) -> Result<Vec<FileContent>, TaskError> {
-        self.call(move |client| async move { client.yaml_files(project, path, commit).await }).await
+        self.call(move |client| async move { client.yaml_files(project, paths, commit).await }).await
     }
 }
 
 #[async_trait]
 impl<T: MergeRequestReader> MergeRequestReader for WithSecret<T> {
-    async fn on_branch(&self, project: &str, source_branch: &str) -> Result<Vec<MergeRequest>, TaskError> {
-        self.call(move |client| async move { client.on_branch(project, source_branch).await }).await
+    async fn merge_requests(&self, project: &str, iids: &[u64]) -> Result<Vec<MergeRequest>, TaskError> {
+        self.call(move |client| async move { client.merge_requests(project, iids).await }).await
     }
 
-    async fn merge_request(&self, project: &str, iid: u64) -> Result<MergeRequest, TaskError> {
-        self.call(move |client| async move { client.merge_request(project, iid).await }).await
+    async fn changed_files(&self, project: &str, iid: u64) -> Result<BTreeSet<String>, TaskError> {
+        self.call(move |client| async move { client.changed_files(project, iid).await }).await
     }
 }
 
 #[async_trait]
 impl<T: MergeRequestWriter> MergeRequestWriter for WithSecret<T> {
-    async fn open(&self, proposal: &Proposal) -> Result<MergeRequest, TaskError> {
+    async fn open(&self, proposal: &Proposal) -> Result<Opening, TaskError> {
         self.call(move |client| async move { client.open(proposal).await }).await
     }
 
-    async fn withdraw(&self, project: &str, iid: u64) -> Result<MergeRequest, TaskError> {
+    async fn find(
+        &self,
+        project: &str,
+        source_branch: &str,
+        target_branch: &str,
+        marker: &str,
+    ) -> Result<Option<MergeRequest>, TaskError> {
+        let find = move |client: std::sync::Arc<T>| async move {
+            client.find(project, source_branch, target_branch, marker).await
+        };
+        self.call(find).await
+    }
+
+    async fn withdraw(&self, project: &str, iid: u64) -> Result<Withdrawn, TaskError> {
         self.call(move |client| async move { client.withdraw(project, iid).await }).await
     }
 }

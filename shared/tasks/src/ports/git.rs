@@ -1,7 +1,9 @@
 //! The GitOps repository and its merge requests.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
-use guard_domain::{FileContent, MergeRequest, Proposal};
+use guard_domain::{FileContent, Finding, MergeRequest, Proposal};
 
 use crate::TaskError;
 
@@ -18,12 +20,16 @@ pub trait CommitReader: Send + Sync {
 /// Files of a project.
 #[async_trait]
 pub trait FileReader: Send + Sync {
-    /// The YAML file at `path`, or every `.yaml`/`.yml` file under the folder `path`, sorted by path, as they are at
-    /// `commit`. Nothing there is `Rejected`.
+    /// Those of these files that are there at `commit`, sorted by path.
+    async fn files(&self, project: &str, paths: &[&str], commit: &str)
+    -> Result<Vec<FileContent>, TaskError>;
+
+    /// The YAML files at these paths, and every `.yaml`/`.yml` file below those of them that are folders, each once,
+    /// sorted by path, as they are at `commit`. A path with nothing there is `Rejected`.
     async fn yaml_files(
         &self,
         project: &str,
-        path: &str,
+        paths: &[&str],
         commit: &str,
     ) -> Result<Vec<FileContent>, TaskError>;
 }
@@ -31,21 +37,58 @@ pub trait FileReader: Send + Sync {
 /// Merge requests, looked at.
 #[async_trait]
 pub trait MergeRequestReader: Send + Sync {
-    /// Every merge request from this source branch, newest first, whatever its state.
-    async fn on_branch(&self, project: &str, source_branch: &str) -> Result<Vec<MergeRequest>, TaskError>;
+    /// Those of these numbers that are there, in any order.
+    async fn merge_requests(&self, project: &str, iids: &[u64]) -> Result<Vec<MergeRequest>, TaskError>;
 
-    /// One merge request.
-    async fn merge_request(&self, project: &str, iid: u64) -> Result<MergeRequest, TaskError>;
+    /// The files that it changes, under their old and new names.
+    async fn changed_files(&self, project: &str, iid: u64) -> Result<BTreeSet<String>, TaskError>;
+}
+
+/// What came of opening one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Opening {
+    /// It is there, whether this call opened it or an earlier one. A person may have ended it already.
+    Opened(Box<OpenedRequest>),
+    /// Somebody else's branch or request is in the way; nothing was written.
+    Refused(Finding),
+}
+
+/// A merge request that was opened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenedRequest {
+    /// The request.
+    pub request: MergeRequest,
+    /// Its branch's head as GUARD made it; empty when somebody pushed before it was seen.
+    pub commit: String,
+    /// What did not work beside it, for the audit log: an assignee whom nobody knows.
+    pub notes: Vec<String>,
+}
+
+/// A merge request that was taken back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Withdrawn {
+    /// As it is afterwards: it may have been merged in the meantime.
+    pub request: MergeRequest,
+    /// It was open until now.
+    pub was_open: bool,
 }
 
 /// Merge requests, made and withdrawn.
 #[async_trait]
 pub trait MergeRequestWriter: Send + Sync {
-    /// Commits the files on a new branch and opens the merge request. If the branch or an open request for it is
-    /// there already (a lost reply, a second call), that one is completed and returned.
-    async fn open(&self, proposal: &Proposal) -> Result<MergeRequest, TaskError>;
+    /// Commits the files on a new branch and opens the merge request. What an earlier call left there (a lost reply, a
+    /// second call) is completed and returned.
+    async fn open(&self, proposal: &Proposal) -> Result<Opening, TaskError>;
 
-    /// Closes the request if it is open and deletes its branch unless it was merged. Returns it as it is afterwards:
-    /// it may have been merged in the meantime.
-    async fn withdraw(&self, project: &str, iid: u64) -> Result<MergeRequest, TaskError>;
+    /// What carries this marker and came from this branch or one with a number behind it, whatever became of it.
+    async fn find(
+        &self,
+        project: &str,
+        source_branch: &str,
+        target_branch: &str,
+        marker: &str,
+    ) -> Result<Option<MergeRequest>, TaskError>;
+
+    /// Closes the request if it is open and deletes its branch unless it was merged.
+    async fn withdraw(&self, project: &str, iid: u64) -> Result<Withdrawn, TaskError>;
 }

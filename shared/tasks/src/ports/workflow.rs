@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::TaskError;
+use crate::{Lease, TaskError};
 
 /// Time is an input.
 pub trait Clock: Send + Sync {
@@ -41,8 +41,8 @@ pub enum Answered {
 /// A task token that waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenToken {
-    /// The run that waits.
-    pub run_id: String,
+    /// The run that waits, its batch and its fence: whoever answers writes down what it saw.
+    pub lease: Lease,
     /// For what.
     pub waits_for: WaitsFor,
     /// When waiting ends.
@@ -55,14 +55,10 @@ pub struct OpenToken {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitsFor {
-    /// A merge request is merged or closed.
+    /// The merge requests of a change are merged, or one is closed.
     Merge {
-        /// Which of the run's merge requests.
+        /// Which of the run's changes.
         direction: Direction,
-        /// GitLab project.
-        project: String,
-        /// Merge request number.
-        iid: u64,
     },
     /// A person answers the judge's question.
     Decision,
@@ -72,7 +68,7 @@ impl WaitsFor {
     /// Its name inside of a run: no run waits twice for the same at once.
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::Merge { direction, .. } => direction.as_str(),
+            Self::Merge { direction } => direction.as_str(),
             Self::Decision => "decision",
         }
     }

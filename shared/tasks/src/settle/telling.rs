@@ -5,7 +5,7 @@ use guard_domain::{Direction, Phase, Plan, Verdict};
 
 use super::{Outcome, Settle};
 use crate::judge_soak::LookEntry;
-use crate::ledger::{MergeRequestEntry, RunRef};
+use crate::ledger::RunRef;
 use crate::notices::{Notices, warn};
 use crate::pre_check::PreCheckEntry;
 use crate::task::Task as _;
@@ -17,11 +17,11 @@ impl Settle {
         let told = match outcome {
             Outcome::GateFailed => Some(Notification::gate_failed(plan, why, self.findings(run).await)),
             Outcome::RolledBack => {
-                let (evidence, url) = (self.evidence(run).await, self.rollback_url(run).await);
-                Some(Notification::rolled_back(plan, why, evidence, url.as_deref()))
+                let (evidence, urls) = (self.evidence(run).await, self.rollback_urls(run).await);
+                Some(Notification::rolled_back(plan, why, evidence, &urls))
             }
             Outcome::RollbackFailed => {
-                Some(Notification::rollback_failed(plan, why, self.rollback_url(run).await.as_deref()))
+                Some(Notification::rollback_failed(plan, why, &self.rollback_urls(run).await))
             }
             Outcome::Halted => Some(Notification::halted(plan, why, false)),
             Outcome::Stopped => Some(Notification::halted(plan, why, true)),
@@ -67,17 +67,15 @@ impl Settle {
         lines
     }
 
-    async fn rollback_url(&self, run: &RunRef) -> Option<String> {
-        let name = self.ledger.merge_request_entry(run, Direction::Rollback).await;
-        let entry = match name {
-            Ok(name) => self.ledger.read::<MergeRequestEntry>(&run.run_id, &name).await,
+    async fn rollback_urls(&self, run: &RunRef) -> Vec<String> {
+        let requests = match self.ledger.change_name(run, Direction::Rollback).await {
+            Ok(change) => self.ledger.merge_requests(&run.run_id, &change).await,
             Err(error) => Err(error),
         };
-        entry
-            .unwrap_or_else(|error| {
-                warn("read the rollback request", &error);
-                None
-            })
-            .map(|entry| entry.web_url)
+        let requests = requests.unwrap_or_else(|error| {
+            warn("read the rollback requests", &error);
+            Vec::new()
+        });
+        requests.into_iter().filter_map(|(_, entry)| Some(entry.opened?.web_url)).collect()
     }
 }

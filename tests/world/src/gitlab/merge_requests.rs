@@ -67,7 +67,16 @@ fn labels(value: Option<&Value>) -> Option<Vec<String>> {
 }
 
 pub(super) fn create(project: &mut Project, call: &Call) -> Answer {
-    let body = call.json().unwrap_or_default();
+    project.open_request(&call.json().unwrap_or_default())
+}
+
+impl Project {
+    pub(crate) fn open_request(&mut self, body: &Value) -> Answer {
+        open(self, body)
+    }
+}
+
+fn open(project: &mut Project, body: &Value) -> Answer {
     let field = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let Some(source) = field("source_branch") else { return missing("source_branch") };
     let Some(target) = field("target_branch") else { return missing("target_branch") };
@@ -99,8 +108,8 @@ pub(super) fn create(project: &mut Project, call: &Call) -> Answer {
         source,
         target,
         labels: labels(body.get("labels")).unwrap_or_default(),
-        assignees: project.named(&body, "assignee_ids"),
-        reviewers: project.named(&body, "reviewer_ids"),
+        assignees: project.named(body, "assignee_ids"),
+        reviewers: project.named(body, "reviewer_ids"),
         state: MergeState::Opened,
         opening: 1,
         created: project.now,

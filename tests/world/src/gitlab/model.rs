@@ -132,10 +132,12 @@ impl Project {
         if request.title.starts_with("Draft:") {
             return "draft_status";
         }
+        if !self.git.branches.contains_key(&request.source) {
+            return "commits_status";
+        }
         let target = self.git.branches.get(&request.target);
-        let gone = !self.git.branches.contains_key(&request.source);
         let tree = target.and_then(|target| self.git.merged_tree(&request.head, target));
-        if gone || tree.is_none() { "conflict" } else { "mergeable" }
+        if tree.is_none() { "conflict" } else { "mergeable" }
     }
 
     /// Merges with a merge commit. `false` when there is a conflict or nothing to merge.

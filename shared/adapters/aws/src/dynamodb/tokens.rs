@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use guard_domain::Direction;
-use guard_tasks::{OpenToken, TaskError, TokenStore, WaitsFor};
+use guard_domain::{BatchId, Direction, RunId};
+use guard_tasks::{Fence, Lease, OpenToken, TaskError, TokenStore, WaitsFor};
 
 use super::DynamoDb;
 use super::attributes::{Item, item, number, str_of, text, u64_of};
@@ -21,16 +21,15 @@ const OPEN_TOKENS: &str = "open-tokens";
 #[async_trait]
 impl TokenStore for DynamoDb {
     async fn keep(&self, token: &OpenToken) -> Result<(), TaskError> {
-        let mut row = key(&token.run_id, &entry(token));
+        let mut row = key(token.lease.run_id.as_str(), &entry(token));
         row.extend(item([
             ("token_state", text("open")),
             ("waits_for", text(token.waits_for.as_str())),
             ("waits_until", text(token.expires_at.to_string())),
             ("token", text(&token.token)),
+            ("batch_id", text(token.lease.batch_id.as_str())),
+            ("fence", number(token.lease.fence.0)),
         ]));
-        if let WaitsFor::Merge { project, iid, .. } = &token.waits_for {
-            row.extend(item([("project", text(project)), ("iid", number(*iid))]));
-        }
         row.extend([self.expires_at()]);
         let label = format!("DynamoDB PutItem {}", self.tables.runs);
         let answer = self.client.put_item().table_name(&self.tables.runs).set_item(Some(row)).send().await;
@@ -69,7 +68,7 @@ impl TokenStore for DynamoDb {
             .client
             .delete_item()
             .table_name(&self.tables.runs)
-            .set_key(Some(key(&token.run_id, &entry(token))))
+            .set_key(Some(key(token.lease.run_id.as_str(), &entry(token))))
             .set_condition_expression(is_this_one.condition())
             .set_expression_attribute_names(is_this_one.names())
             .set_expression_attribute_values(is_this_one.values())
@@ -112,14 +111,16 @@ fn decode(row: &Item) -> Result<OpenToken, TaskError> {
 fn read(row: &Item) -> Option<OpenToken> {
     let waits_for = match str_of(row, "waits_for")? {
         "decision" => WaitsFor::Decision,
-        direction => WaitsFor::Merge {
-            direction: serde_json::from_value::<Direction>(direction.into()).ok()?,
-            project: str_of(row, "project")?.to_owned(),
-            iid: u64_of(row, "iid")?,
-        },
+        direction => {
+            WaitsFor::Merge { direction: serde_json::from_value::<Direction>(direction.into()).ok()? }
+        }
     };
     Some(OpenToken {
-        run_id: str_of(row, "run_id")?.to_owned(),
+        lease: Lease {
+            run_id: RunId::parse(str_of(row, "run_id")?).ok()?,
+            batch_id: BatchId::parse(str_of(row, "batch_id")?).ok()?,
+            fence: Fence(u64_of(row, "fence")?),
+        },
         waits_for,
         expires_at: str_of(row, "waits_until")?.parse().ok()?,
         token: str_of(row, "token")?.to_owned(),

@@ -14,8 +14,8 @@ use crate::server::{Answer, answered, batch, cluster, dynamodb, lease, raw, refu
 
 fn token() -> OpenToken {
     OpenToken {
-        run_id: "a".into(),
-        waits_for: WaitsFor::Merge { direction: Direction::Upgrade, project: "g/p".into(), iid: 7 },
+        lease: lease(),
+        waits_for: WaitsFor::Merge { direction: Direction::Upgrade },
         expires_at: Timestamp::UNIX_EPOCH,
         token: "hush-token".into(),
     }

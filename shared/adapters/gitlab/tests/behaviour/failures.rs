@@ -29,7 +29,7 @@ async fn statuses_are_named_and_the_text_says_what_gitlab_said() {
         }));
         let errors = [
             world.gitlab.head("mesh/fleet", "main").await.unwrap_err(),
-            world.gitlab.on_branch("mesh/fleet", "b").await.unwrap_err(),
+            world.gitlab.merge_requests("mesh/fleet", &[1]).await.unwrap_err(),
             world.gitlab.open(&proposal()).await.unwrap_err(),
         ];
         for error in errors {
@@ -58,11 +58,11 @@ async fn silence_and_garbage_have_names_too() {
     let world = World::with(Box::new(|_, _| Some(Err(TransportError::new(FailureKind::Timeout, "30 s")))));
     let error = world.gitlab.head("mesh/fleet", "main").await.unwrap_err();
     assert_eq!(error.name, ErrorName::Transient, "{error}");
-    for body in ["", "<html>", "{}", "[]"] {
+    for body in ["", "<html>", "{}", "[{}]"] {
         let world = World::with(Box::new(move |_, _| {
             Some(Ok(http::Response::new(Bytes::from_static(body.as_bytes()))))
         }));
-        let error = world.gitlab.merge_request("mesh/fleet", 1).await.unwrap_err();
+        let error = world.gitlab.merge_requests("mesh/fleet", &[1]).await.unwrap_err();
         assert_eq!(error.name, ErrorName::Internal, "{body}: {error}");
     }
 }
@@ -74,7 +74,7 @@ async fn an_endless_list_is_left() {
         answer.headers_mut().insert("x-next-page", "2".parse().unwrap());
         Some(Ok(answer))
     }));
-    assert!(world.gitlab.on_branch("mesh/fleet", "b").await.unwrap_err().chain().contains("no end"));
+    assert!(world.gitlab.merge_requests("mesh/fleet", &[1]).await.unwrap_err().chain().contains("no end"));
 }
 
 #[test]

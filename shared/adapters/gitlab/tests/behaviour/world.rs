@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use guard_domain::{FileContent, Proposal};
+use guard_domain::{FileContent, Finding, Proposal};
 use guard_gitlab::GitLab;
 use guard_http::{Call, TransportError};
+use guard_tasks::{MergeRequestWriter as _, OpenedRequest, Opening};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
@@ -105,6 +106,22 @@ impl World {
         self.state.lock().unwrap()
     }
 
+    /// What came of opening it.
+    pub(crate) async fn opened(&self, proposal: &Proposal) -> OpenedRequest {
+        match self.gitlab.open(proposal).await.unwrap() {
+            Opening::Opened(opened) => *opened,
+            Opening::Refused(finding) => panic!("{finding}"),
+        }
+    }
+
+    /// Who is in the way.
+    pub(crate) async fn refused(&self, proposal: &Proposal) -> Finding {
+        match self.gitlab.open(proposal).await.unwrap() {
+            Opening::Opened(opened) => panic!("{opened:?}"),
+            Opening::Refused(finding) => finding,
+        }
+    }
+
     /// How often this was asked.
     pub(crate) fn count(&self, method: &str, path: &str) -> usize {
         self.state().asked.iter().filter(|asked| asked.is(method, path)).count()
@@ -123,14 +140,29 @@ impl State {
                 Some(_) => http::Response::builder().status(204).body(Bytes::new()).unwrap(),
                 None => missing("Branch"),
             },
-            ("GET", ["repository", "files", path]) => self.file(path, asked.value("ref")),
             ("GET", ["repository", "tree"]) => self.tree(asked),
             ("POST", ["repository", "commits"]) => self.commit(&asked.body),
+            ("POST", ["", "api", "graphql"]) => self.graphql(&asked.body),
             ("GET", ["merge_requests"]) => {
-                let of_branch =
-                    self.requests.values().filter(|mr| mr["source_branch"] == asked.value("source_branch"));
-                reply(200, &of_branch.cloned().collect())
+                let wanted =
+                    |name: &str, value: &Value| asked.value(name).is_empty() || *value == asked.value(name);
+                let iids: Vec<&str> = asked
+                    .query
+                    .iter()
+                    .filter(|(name, _)| name == "iids[]")
+                    .map(|(_, iid)| iid.as_str())
+                    .collect();
+                let found = self.requests.values().filter(|mr| {
+                    wanted("source_branch", &mr["source_branch"])
+                        && (asked.value("state") == "all" || wanted("state", &mr["state"]))
+                        && (iids.is_empty() || iids.contains(&mr["iid"].to_string().as_str()))
+                });
+                self.page(asked, found.cloned().collect())
             }
+            ("GET", ["merge_requests", _, "diffs"]) => self.page(
+                asked,
+                vec![json!({"old_path": "a", "new_path": "b"}), json!({"old_path": "c", "new_path": "c"})],
+            ),
             ("POST", ["merge_requests"]) => self.open(&asked.body),
             ("GET" | "PUT", ["merge_requests", iid]) => match self.requests.get_mut(&iid.parse().unwrap()) {
                 None => missing(""),
@@ -145,20 +177,35 @@ impl State {
         }
     }
 
-    fn file(&self, path: &str, reference: &str) -> http::Response<Bytes> {
-        let Some(tree) = self.trees.get(reference) else { return missing("Commit") };
-        tree.get(path).map_or_else(
-            || missing("File"),
-            |content| {
-                let content = BASE64_STANDARD.encode(content);
-                reply(200, &json!({"content": content, "encoding": "base64", "last_commit_id": BASE}))
-            },
-        )
+    /// Files, as GitLab gives them: what is not UTF-8 in other bytes. Users: robin is number 7.
+    fn graphql(&self, body: &Value) -> http::Response<Bytes> {
+        let variables = &body["variables"];
+        if body["query"].as_str().unwrap().contains("users(") {
+            let names = variables["names"].as_array().unwrap().iter().filter(|name| **name == "robin");
+            let nodes: Vec<Value> =
+                names.map(|_| json!({"id": "gid://gitlab/User/7", "username": "Robin"})).collect();
+            return reply(200, &json!({"data": {"users": {"nodes": nodes}}}));
+        }
+        if variables["project"] != "mesh/fleet" {
+            return reply(200, &json!({"data": {"project": null}}));
+        }
+        let empty = BTreeMap::new();
+        let tree = self.trees.get(variables["ref"].as_str().unwrap()).unwrap_or(&empty);
+        let paths = variables["paths"].as_array().unwrap().iter().map(|path| path.as_str().unwrap());
+        let found = paths.filter_map(|path| Some((path, tree.get(path)?)));
+        let nodes: Vec<Value> = found
+            .map(|(path, content)| {
+                json!({"path": path, "size": content.len().to_string(), "rawBlob": String::from_utf8_lossy(content)})
+            })
+            .collect();
+        assert!(nodes.len() <= 100, "GitLab gives no more at once");
+        reply(200, &json!({"data": {"project": {"repository": {"blobs": {"nodes": nodes}}}}}))
     }
 
     fn tree(&self, asked: &Asked) -> http::Response<Bytes> {
         let Some(tree) = self.trees.get(asked.value("ref")) else { return missing("Commit") };
-        let prefix = format!("{}/", asked.value("path"));
+        let folder = asked.value("path");
+        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         let entries: Vec<Value> = tree
             .keys()
             .filter(|path| path.starts_with(&prefix))
@@ -167,6 +214,10 @@ impl State {
         if entries.is_empty() {
             return missing("Tree");
         }
+        self.page(asked, entries)
+    }
+
+    fn page(&self, asked: &Asked, entries: Vec<Value>) -> http::Response<Bytes> {
         let page: usize = asked.value("page").parse().unwrap();
         let next = if entries.len() > page * self.page_size { (page + 1).to_string() } else { String::new() };
         let slice: Vec<Value> =
@@ -205,9 +256,20 @@ impl State {
         }
         let iid = self.requests.len() as u64 + 1;
         let mut request = request(iid, "opened");
-        for key in ["source_branch", "target_branch", "description", "labels", "title"] {
+        let copied = [
+            "source_branch",
+            "target_branch",
+            "description",
+            "labels",
+            "title",
+            "assignee_ids",
+            "reviewer_ids",
+        ];
+        for key in copied {
             request[key] = body[key].clone();
         }
+        let head = &self.branches[body["source_branch"].as_str().unwrap()];
+        request["sha"] = json!(head);
         self.requests.insert(iid, request.clone());
         reply(201, &request)
     }
@@ -230,14 +292,16 @@ pub(crate) fn proposal() -> Proposal {
         source_branch: "guard/run-1".into(),
         target_branch: "main".into(),
         title: "Istio 1.30.5".into(),
-        description: "marker run-1".into(),
+        description: "words, and marker run-1".into(),
+        marker: "marker run-1".into(),
         commit_message: "Istio 1.30.5".into(),
         files: vec![
             FileContent { path: "clusters/eks-1/istiod.yaml".into(), content: "version: 1.30.5\r\n".into() },
-            FileContent { path: "clusters/eks-1/deep/base.yml".into(), content: "version: 1.29.3\n".into() },
-            FileContent { path: "clusters/eks-1/new.yaml".into(), content: "a: 1\n".into() },
+            FileContent { path: "clusters/eks-1/deep/base.yml".into(), content: "version: 1.30.5\n".into() },
         ],
         labels: vec!["guard".into(), "istio".into()],
+        assignees: vec!["robin".into()],
+        reviewers: vec!["Robin".into(), "nobody".into()],
     }
 }
 

@@ -45,7 +45,8 @@ pub(crate) fn all() -> Vec<(&'static str, Notification)> {
     let failed = [ClusterId::parse("eks-prod-2").unwrap()];
     let until = time("2026-12-01T08:15:00Z");
     let hurt = "eks-prod-2: 0.42 % of requests fail, 0.08 % did before; too many & <rising>".to_owned();
-    let merge = |direction| Notification::waiting_for_merge(&plan, direction, &failed, REQUEST, until);
+    let request = [REQUEST.to_owned()];
+    let merge = |direction| Notification::waiting_for_merge(&plan, direction, &failed, &request, until);
     let finding =
         "NODE_NOT_READY eks-prod-1: node ip-10-0-1-7: not Ready; mend <it> & start again".to_owned();
     vec![
@@ -61,7 +62,7 @@ pub(crate) fn all() -> Vec<(&'static str, Notification)> {
         ("waiting-for-merge-of-rollback", merge(Direction::Rollback)),
         (
             "rollback-unmerged",
-            Notification::rollback_unmerged(&plan, &failed, REQUEST, SignedDuration::from_mins(45), until),
+            Notification::rollback_unmerged(&plan, &failed, &request, SignedDuration::from_mins(45), until),
         ),
         ("waiting-for-person", Notification::waiting_for_person(&plan, &failed, vec![hurt.clone()], until)),
         (
@@ -70,12 +71,12 @@ pub(crate) fn all() -> Vec<(&'static str, Notification)> {
                 &plan,
                 "rolled back: eks-prod-2; healthy: eks-prod-1",
                 vec![hurt],
-                Some(REQUEST),
+                &request,
             ),
         ),
         (
             "rollback-failed",
-            Notification::rollback_failed(&plan, "not back at the old version: eks-prod-2", Some(REQUEST)),
+            Notification::rollback_failed(&plan, "not back at the old version: eks-prod-2", &request),
         ),
         (
             "halted-before-merge",

@@ -1,0 +1,94 @@
+//! The edit of every file of a merge request, in memory.
+
+use std::collections::BTreeMap;
+
+use guard_domain::manifest::{self, Change, Edited};
+use guard_domain::{Direction, FileContent, Finding, Group};
+
+/// What becomes of the files.
+#[derive(Default)]
+pub(super) struct Edits {
+    pub(super) before: Vec<FileContent>,
+    pub(super) after: Vec<FileContent>,
+    pub(super) changes: Vec<Change>,
+    /// Every file that was looked at, as it is to be.
+    seen: BTreeMap<String, String>,
+}
+
+/// True for a file that a cluster reads: its own file, or one in its folder.
+pub(super) fn is_below(flux_config_path: &str, file: &str) -> bool {
+    let folder = flux_config_path.trim_start_matches("./").trim_matches('/');
+    file.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Those of the files that a cluster reads.
+pub(super) fn read_by(flux_config_path: &str, files: &[FileContent]) -> Vec<FileContent> {
+    files.iter().filter(|file| is_below(flux_config_path, &file.path)).cloned().collect()
+}
+
+impl Edits {
+    /// Every file of the group, edited: each cluster's files together. The way back puts the exact previous values where
+    /// the upgrade's are.
+    pub(super) fn of(
+        group: &Group<'_>,
+        files: &[FileContent],
+        direction: Direction,
+        proposed: Option<&[Change]>,
+    ) -> (Self, Vec<Finding>) {
+        let mut edits = Self::default();
+        let mut findings = Vec::new();
+        if let Some(proposed) = proposed {
+            let paths = || group.clusters.iter().map(|planned| planned.record.flux_config_path.as_str());
+            let ours = proposed.iter().filter(|change| paths().any(|path| is_below(path, &change.file)));
+            let ours: Vec<Change> = ours.cloned().collect();
+            match manifest::revert(files, &ours) {
+                Ok(edited) => findings.extend(edits.take(files.to_vec(), &edited)),
+                Err(refusals) => findings.extend(refusals),
+            }
+            return (edits, findings);
+        }
+        for planned in &group.clusters {
+            let files = read_by(&planned.record.flux_config_path, files);
+            match manifest::edit(&files, planned.from(direction), planned.to(direction)) {
+                Ok(edited) => findings.extend(edits.take(files, &edited)),
+                Err(refusals) => findings.extend(refusals),
+            }
+        }
+        // Clusters that share a folder have the same to say about it.
+        let mut told = Vec::new();
+        findings.retain(|finding| {
+            let is_new = !told.contains(finding);
+            told.push(finding.clone());
+            is_new
+        });
+        (edits, findings)
+    }
+
+    /// Adds the edit of one cluster's files. A file that two clusters read is edited once, and must suit both.
+    fn take(&mut self, files: Vec<FileContent>, edited: &Edited) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for before in files {
+            let after = edited.files.iter().find(|after| after.path == before.path);
+            let content = after.unwrap_or(&before).content.clone();
+            match self.seen.get(&before.path) {
+                Some(other) if *other == content => continue,
+                Some(_) => {
+                    findings.push(Finding::blocking(
+                        "FILE_SHARED",
+                        &before.path,
+                        "clusters at different versions share this file",
+                        "bring them to one version first, or give each a file of its own",
+                    ));
+                    continue;
+                }
+                None => self.seen.insert(before.path.clone(), content),
+            };
+            if let Some(after) = after {
+                self.changes.extend(edited.changes.iter().filter(|c| c.file == before.path).cloned());
+                self.after.push(after.clone());
+                self.before.push(before);
+            }
+        }
+        findings
+    }
+}
