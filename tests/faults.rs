@@ -193,8 +193,9 @@ async fn the_rollout_never_runs_ahead_of_a_batch_that_is_not_healthy() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_check_without_an_answer_is_told_with_its_cause() {
     let hook = |occasion: &Occasion| {
-        let is_refused = matches!(&occasion.what, What::Call { system: "Kubernetes", operation } if operation.ends_with("/pods"));
-        is_refused.then_some(Fault::Fails("Denied"))
+        let is_refused =
+            matches!(&occasion.what, What::Call { operation, .. } if operation == "read entry plan");
+        (is_refused && occasion.state.as_deref() == Some("PreCheck")).then_some(Fault::Fails("Denied"))
     };
     let fleet = Fleet::new(1, 1, None, None).unwrap();
     let house = House::with_faults(&fleet, hook).unwrap();

@@ -14,6 +14,7 @@ const SCHEMAS: &str = "statemachine/schemas";
 const DRAWINGS: &str = "docs/state-machines.md";
 const COMMAND_LINE: &str = "docs/cli.md";
 const CONFIGURATION: &str = "docs/configuration.md";
+const CHECKS: &str = "docs/checks.md";
 const README: &str = "README.md";
 const BEGIN: &str = "<!-- generated: batch-upgrade, by make generate -->\n";
 const END: &str = "<!-- end of generated -->\n";
@@ -84,6 +85,7 @@ fn generated() -> BTreeMap<String, String> {
     files.insert(DRAWINGS.to_owned(), drawings());
     files.insert(COMMAND_LINE.to_owned(), guard_cli::markdown());
     files.insert(CONFIGURATION.to_owned(), guard_tests::configuration::page());
+    files.insert(CHECKS.to_owned(), guard_tests::checks::page());
     let now = fs::read_to_string(root().join(README)).unwrap();
     files.insert(README.to_owned(), readme(&now));
     files
@@ -145,6 +147,15 @@ fn what_is_generated_is_up_to_date() {
         }
     }
     assert!(wrong.is_empty(), "not up to date; run `make generate`\n{}", wrong.join("\n"));
+}
+
+/// A check that is written and not in the list would never be asked.
+#[test]
+fn every_file_of_checks_is_in_the_list() {
+    let folder = fs::read_dir(root().join("shared/domain/src/checks")).unwrap();
+    let names = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let files = names.filter(|name| name != "tests.rs").count();
+    assert_eq!(guard_domain::checks::ALL.len(), files);
 }
 
 #[test]

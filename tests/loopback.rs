@@ -19,7 +19,7 @@ use guard_notify::{PagerDuty, Slack};
 use guard_simulation::Fleet;
 use guard_tasks::{
     Clock, ClusterHealthReader, CommitReader, ErrorName, FileReader, MergeRequestWriter, MonitorReader,
-    Notifier, Opening, ProxyRestarter, TaskError, TrafficReader, WorkloadReader,
+    Notifier, Opening, ProxyRestarter, RolloutReader, TaskError, TrafficReader, WorkloadReader,
 };
 use guard_world::{Pace, Served, World};
 use jiff::{SignedDuration, Timestamp};
@@ -63,13 +63,15 @@ async fn a_cluster_is_read_and_restarted_over_tls() {
     let clusters = Clusters::new(Arc::clone(&outside.transport), outside.aws.clone());
 
     let facts = clusters.health(row).await.unwrap();
-    assert_eq!(facts.eks_status, "ACTIVE");
-    assert!(!facts.nodes.is_empty() && facts.nodes.iter().all(|node| node.is_ready));
-    assert_eq!(facts.rollout.releases.len(), 3);
-    assert_eq!(facts.rollout.istiod.pods, [(Some(outside.fleet.start.clone()), 2)]);
+    assert_eq!(facts.eks.unwrap().status, "ACTIVE");
+    let nodes = facts.nodes.unwrap();
+    assert!(!nodes.is_empty() && nodes.iter().all(|node| node.is_ready));
+    assert_eq!(facts.flux.unwrap().releases.len(), 3);
+    assert_eq!(facts.istiod.unwrap().pods, [(Some(outside.fleet.start.clone()), 2)]);
 
     let workload = facts
         .workloads
+        .unwrap()
         .iter()
         .find(|w| w.workload.kind == WorkloadKind::StatefulSet)
         .unwrap()
@@ -108,7 +110,7 @@ async fn an_api_server_that_cannot_prove_itself_is_not_spoken_to() {
     let strange = World::new(other).ca_pem();
     let access = Arc::new(WrongAuthority(outside.aws.clone(), strange));
     let error = Clusters::new(Arc::clone(&outside.transport), access)
-        .health(&outside.fleet.rows[0])
+        .rollout(&outside.fleet.rows[0])
         .await
         .unwrap_err();
     assert_eq!(error.name, ErrorName::Denied, "{error}");
@@ -125,7 +127,7 @@ async fn a_role_of_another_account_opens_nothing() {
     let mut row = outside.fleet.rows[0].clone();
     row.aws_role_arn.clone_from(&outside.fleet.rows[1].aws_role_arn);
     let error =
-        Clusters::new(Arc::clone(&outside.transport), outside.aws.clone()).health(&row).await.unwrap_err();
+        Clusters::new(Arc::clone(&outside.transport), outside.aws.clone()).rollout(&row).await.unwrap_err();
     assert_eq!(error.name, ErrorName::Denied, "{error}");
 }
 

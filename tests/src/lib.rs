@@ -1,5 +1,6 @@
 //! Everything that crosses crates. Here is only what several packages' tests share.
 
+pub mod checks;
 pub mod configuration;
 pub mod fixed_answer;
 pub mod hooks;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Component, IstioVersion};
+use crate::{Component, IstioVersion, Reading, Unread};
 
 /// Readiness of one Deployment, StatefulSet or DaemonSet. Numbers are pods.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,21 +109,68 @@ pub struct RolloutFacts {
     pub istiod: IstiodFacts,
 }
 
-/// What a health gate reads from a cluster.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClusterFacts {
-    /// EKS status, `ACTIVE` when usable.
-    pub eks_status: String,
-    /// EKS health issues, by code.
-    pub eks_health_issues: Vec<String>,
-    /// Kubernetes minor line from EKS, for example `1.32`.
+/// What EKS says of a cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EksFacts {
+    /// Its status, `ACTIVE` when usable.
+    pub status: String,
+    /// Health issues, by code.
+    pub health_issues: Vec<String>,
+    /// Kubernetes minor line, for example `1.32`.
     pub kubernetes_version: String,
+}
+
+/// What Flux of one cluster says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FluxFacts {
+    /// Every Kustomization.
+    pub kustomizations: Vec<KustomizationFacts>,
+    /// GitRepository objects that are suspended, by `namespace/name`.
+    pub suspended_sources: Vec<String>,
+    /// Every HelmRelease of an Istio chart.
+    pub releases: Vec<HelmReleaseFacts>,
+}
+
+/// What a health gate reads from a cluster. Each part may be unreadable by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterFacts {
+    /// EKS.
+    pub eks: Reading<EksFacts>,
     /// Nodes.
-    pub nodes: Vec<NodeFacts>,
-    /// Flux and istiod.
-    pub rollout: RolloutFacts,
+    pub nodes: Reading<Vec<NodeFacts>>,
+    /// Flux.
+    pub flux: Reading<FluxFacts>,
+    /// istiod.
+    pub istiod: Reading<IstiodFacts>,
     /// Injected workloads.
-    pub workloads: Vec<WorkloadFacts>,
+    pub workloads: Reading<Vec<WorkloadFacts>>,
+}
+
+impl ClusterFacts {
+    /// Nothing of a cluster is known, for one reason.
+    pub fn unread(why: &Unread) -> Self {
+        Self {
+            eks: Err(why.clone()),
+            nodes: Err(why.clone()),
+            flux: Err(why.clone()),
+            istiod: Err(why.clone()),
+            workloads: Err(why.clone()),
+        }
+    }
+
+    /// The reasons why parts are not known.
+    pub fn gaps(&self) -> impl Iterator<Item = &Unread> {
+        let Self { eks, nodes, flux, istiod, workloads } = self;
+        [
+            eks.as_ref().err(),
+            nodes.as_ref().err(),
+            flux.as_ref().err(),
+            istiod.as_ref().err(),
+            workloads.as_ref().err(),
+        ]
+        .into_iter()
+        .flatten()
+    }
 }
 
 /// Kind of a workload that GUARD can restart.
@@ -217,6 +264,61 @@ pub struct MonitorFacts {
     pub state: String,
     /// Muted by a downtime or by its options.
     pub is_muted: bool,
+}
+
+#[cfg(test)]
+pub(crate) mod fixtures {
+    use super::*;
+
+    pub(crate) fn complete(pods: u32) -> RolloutCounts {
+        RolloutCounts { desired: pods, updated: pods, ready: pods, total: pods, is_observed: true }
+    }
+
+    /// A cluster in which nothing is wrong, at this version everywhere.
+    pub(crate) fn healthy(version: &IstioVersion) -> ClusterFacts {
+        let ready = Condition { status: Some(true), ..Default::default() };
+        ClusterFacts {
+            eks: Ok(EksFacts {
+                status: "ACTIVE".into(),
+                health_issues: vec![],
+                kubernetes_version: "1.33".into(),
+            }),
+            nodes: Ok(vec![NodeFacts { name: "n1".into(), is_ready: true }]),
+            flux: Ok(FluxFacts {
+                kustomizations: vec![KustomizationFacts {
+                    name: "flux-system/istio".into(),
+                    path: "clusters/c1".into(),
+                    is_suspended: false,
+                    applied_commit: None,
+                    ready: ready.clone(),
+                }],
+                suspended_sources: vec![],
+                releases: vec![HelmReleaseFacts {
+                    name: "istio-system/istiod".into(),
+                    component: Component::Istiod,
+                    spec_version: Some(version.to_string()),
+                    is_observed: true,
+                    is_suspended: false,
+                    ready,
+                    deployed_version: Some(version.to_string()),
+                }],
+            }),
+            istiod: Ok(IstiodFacts {
+                deployments: [("istio-system/istiod".to_owned(), complete(2))].into(),
+                pods: vec![(Some(version.clone()), 2)],
+            }),
+            workloads: Ok(vec![WorkloadFacts {
+                workload: WorkloadRef {
+                    namespace: "shop".into(),
+                    kind: WorkloadKind::Deployment,
+                    name: "web".into(),
+                },
+                counts: complete(3),
+                restart_mark: None,
+                proxies: vec![(Some(version.clone()), 3)],
+            }]),
+        }
+    }
 }
 
 #[cfg(test)]

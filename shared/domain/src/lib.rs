@@ -14,18 +14,20 @@ mod id;
 mod merge_request;
 mod plan;
 mod progress;
+mod reading;
 mod status;
 mod version;
 mod waiting;
 pub mod yaml;
 
 pub mod analyzer;
+pub mod checks;
 pub mod compatibility;
+pub mod freeze;
 pub mod look;
 pub mod manifest;
 pub mod notification;
 pub mod post_check;
-pub mod pre_check;
 pub mod restart;
 pub mod rollout;
 pub mod soak;
@@ -42,8 +44,9 @@ pub use config::{
     ValidationConfig,
 };
 pub use facts::{
-    ClusterFacts, Condition, HelmReleaseFacts, IstiodFacts, KustomizationFacts, MonitorFacts, NodeFacts,
-    RolloutCounts, RolloutFacts, TrafficWindow, WorkloadFacts, WorkloadKind, WorkloadRef,
+    ClusterFacts, Condition, EksFacts, FluxFacts, HelmReleaseFacts, IstiodFacts, KustomizationFacts,
+    MonitorFacts, NodeFacts, RolloutCounts, RolloutFacts, TrafficWindow, WorkloadFacts, WorkloadKind,
+    WorkloadRef,
 };
 pub use finding::{Finding, Severity, Verdict};
 pub use grouping::{Group, MrStrategy};
@@ -51,6 +54,7 @@ pub use id::{BatchId, ClusterId, InvalidName, RequestId, RunId};
 pub use merge_request::{Direction, FileContent, MergeRequest, MergeRequestState, Proposal};
 pub use plan::{MAX_CLUSTERS, Pace, Plan, PlannedCluster, child_name};
 pub use progress::{NextStep, Phase, Progress};
+pub use reading::{Reading, Unread};
 pub use status::ClusterStatus;
 pub use version::{InvalidVersion, IstioVersion};
 pub use waiting::{Landing, MergeEnd, OnEdited, Stand};

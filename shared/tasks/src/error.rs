@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use guard_domain::Unread;
+
 /// The name Step Functions matches in `ErrorEquals`; it is the Lambda's `errorType`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ErrorName {
@@ -94,6 +96,15 @@ impl fmt::Display for TaskError {
 
 impl std::error::Error for TaskError {}
 
+/// What a check could not read. The names that the state machines try again are those that may pass.
+impl From<TaskError> for Unread {
+    fn from(error: TaskError) -> Self {
+        let may_pass =
+            matches!(error.name, ErrorName::Transient | ErrorName::Throttled | ErrorName::Conflict);
+        Self { why: error.chain(), may_pass }
+    }
+}
+
 /// Adds what was being done to an error on its way out.
 pub trait Context<T> {
     /// See [`TaskError::context`].
@@ -117,5 +128,14 @@ mod tests {
             .context("open merge request");
         assert_eq!(error.chain(), "open merge request: POST /merge_requests: 503");
         assert_eq!(error.name.as_str(), "Transient");
+    }
+
+    #[test]
+    fn what_may_pass_is_what_is_tried_again() {
+        for name in ErrorName::ALL {
+            let unread = Unread::from(TaskError::new(name, "why").context("list nodes"));
+            let is_retried = ["Transient", "Throttled", "Conflict"].contains(&name.as_str());
+            assert_eq!(unread, Unread { why: "list nodes: why".into(), may_pass: is_retried });
+        }
     }
 }

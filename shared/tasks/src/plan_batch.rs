@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use guard_domain::{
     BatchId, ClusterRecord, ClusterStatus, Config, Direction, Finding, IstioVersion, MAX_CLUSTERS, Pace,
-    Plan, Progress, RequestId, RunId, Verdict, child_name, in_order, pre_check, text, upgrade_path,
+    Plan, Progress, RequestId, RunId, Verdict, child_name, freeze, in_order, text, upgrade_path,
 };
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -197,7 +197,7 @@ impl PlanBatch {
             return Ok(Self::stop(Decision::NothingToDo, summary, run, &plan));
         }
 
-        let mut findings = pre_check::freeze(&plan.config, now);
+        let mut findings = freeze::freeze(&plan.config, now);
         findings.extend(self.prerequisites(&plan, &input.target_version).await?);
         if run.dry_run {
             findings.extend(orphans(&rows));

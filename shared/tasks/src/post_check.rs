@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use guard_domain::{ClusterId, ClusterStatus, Direction, Verdict, post_check};
+use guard_domain::{ClusterFacts, ClusterId, ClusterStatus, Direction, Verdict, post_check};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::Analyst;
 use crate::ledger::{Ledger, RunRef};
 use crate::task::Task;
-use crate::{ClusterHealthReader, ConfigurationAnalyzer, Context, TaskError};
+use crate::{ClusterHealthReader, ConfigurationAnalyzer, ErrorName, TaskError};
 
 /// The task.
 pub struct PostCheck {
@@ -59,7 +59,8 @@ impl Task for PostCheck {
         if direction == Direction::Upgrade {
             self.ledger.advance(&run, &cluster_id, ClusterStatus::PostCheckRunning, None, None).await?;
         }
-        let facts = self.health.health(&planned.record).await.context(format!("read {cluster_id}"))?;
+        let facts = self.health.health(&planned.record).await;
+        let facts = facts.unwrap_or_else(|error| ClusterFacts::unread(&error.into()));
         let mut findings = post_check::findings(cluster_id.as_str(), &facts, planned.to(direction));
         let analyst = Analyst { analyzer: &*self.analyzer, planned, policy: &plan.config.policy };
         findings.extend(analyst.after(&self.ledger, &run, direction).await?);
@@ -75,6 +76,10 @@ impl Task for PostCheck {
         self.ledger
             .write(&run, &format!("findings#{cluster_id}#post-check-{}", direction.as_str()), &findings)
             .await?;
+        let passing = facts.gaps().find(|unread| unread.may_pass);
+        if let (Verdict::Unknown, Some(unread)) = (verdict, passing) {
+            return Err(TaskError::new(ErrorName::Transient, unread.why.clone()));
+        }
         Ok(Output { cluster_id, verdict })
     }
 }

@@ -7,10 +7,11 @@
 use std::sync::Arc;
 
 use guard_domain::analyzer::Seen;
+use guard_domain::checks::Subject;
 use guard_domain::compatibility::Compatibility;
-use guard_domain::pre_check::PreCheck as Check;
 use guard_domain::{
-    ClusterId, ClusterStatus, Direction, FileContent, Finding, TrafficWindow, Verdict, manifest,
+    ClusterFacts, ClusterId, ClusterRecord, ClusterStatus, Direction, FileContent, Finding, MonitorFacts,
+    Plan, PlannedCluster, Reading, TrafficWindow, Unread, Verdict, manifest,
 };
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -20,8 +21,8 @@ use crate::analysis::Analyst;
 use crate::ledger::{Ledger, RunRef};
 use crate::task::Task;
 use crate::{
-    ClusterHealthReader, CommitReader, ConfigurationAnalyzer, Context, FileReader, MonitorReader, TaskError,
-    TrafficReader,
+    ClusterHealthReader, CommitReader, ConfigurationAnalyzer, Context, ErrorName, FileReader, MonitorReader,
+    TaskError, TrafficReader,
 };
 
 /// The task.
@@ -93,6 +94,70 @@ pub struct FilesRead {
     pub digest: String,
 }
 
+/// Everything a pre-check reads. What could not be read leaves questions open, and the others are asked all the same.
+struct Read {
+    facts: ClusterFacts,
+    baseline: Reading<Option<TrafficWindow>>,
+    monitors: Reading<Vec<MonitorFacts>>,
+    files: Reading<FluxFiles>,
+}
+
+/// The cluster's Flux files, at one commit.
+struct FluxFiles {
+    commit: String,
+    files: Vec<FileContent>,
+}
+
+impl FluxFiles {
+    fn as_read(&self) -> FilesRead {
+        FilesRead { commit: self.commit.clone(), digest: FileContent::digest(&self.files) }
+    }
+}
+
+impl Read {
+    /// Something that a second attempt may find readable.
+    fn may_pass(&self) -> Option<&Unread> {
+        let others = [self.baseline.as_ref().err(), self.monitors.as_ref().err(), self.files.as_ref().err()];
+        self.facts.gaps().chain(others.into_iter().flatten()).find(|unread| unread.may_pass)
+    }
+
+    /// Can the files be edited as the upgrade will edit them?
+    fn edit(&self, planned: &PlannedCluster) -> Vec<Finding> {
+        let (from, to) = (planned.from(Direction::Upgrade), planned.to(Direction::Upgrade));
+        match &self.files {
+            Ok(read) => manifest::edit(&read.files, from, to).err().unwrap_or_default(),
+            Err(unread) => vec![Finding::unknown(
+                "FILES_UNREAD",
+                planned.record.cluster_id.as_str(),
+                format!("the Flux files could not be read: {}", unread.why),
+                "make them readable and start again: what is not known is never a pass",
+            )],
+        }
+    }
+}
+
+impl PreCheck {
+    async fn read(&self, row: &ClusterRecord, plan: &Plan, from: Timestamp, to: Timestamp) -> Read {
+        let id = &row.cluster_id;
+        let facts = self.health.health(row).await;
+        let traffic = self.traffic.traffic(std::slice::from_ref(row), from, to).await;
+        let monitors = self.monitors.monitors(row).await;
+        Read {
+            facts: facts.unwrap_or_else(|error| ClusterFacts::unread(&error.into())),
+            baseline: traffic.map(|mut of| of.remove(id)).context("read traffic").map_err(Unread::from),
+            monitors: monitors.context("read monitors").map_err(Unread::from),
+            files: self.files(row, plan).await.map_err(Unread::from),
+        }
+    }
+
+    async fn files(&self, row: &ClusterRecord, plan: &Plan) -> Result<FluxFiles, TaskError> {
+        let head = self.commits.head(&row.gitlab_repo, &plan.target_branch).await;
+        let commit = head.context("read the branch's head")?;
+        let files = self.files.yaml_files(&row.gitlab_repo, &[&row.flux_config_path], &commit).await;
+        Ok(FluxFiles { files: files.context("read the Flux files")?, commit })
+    }
+}
+
 impl Task for PreCheck {
     const NAME: &'static str = "pre-check";
     type Input = Input;
@@ -109,56 +174,42 @@ impl Task for PreCheck {
 
         let to = self.ledger.clock.now();
         let from = to - plan.soak();
-        let facts = self.health.health(row).await.context(format!("read {cluster_id}"))?;
-        let mut traffic = self
-            .traffic
-            .traffic(std::slice::from_ref(row), from, to)
-            .await
-            .context(format!("read traffic of {cluster_id}"))?;
-        let baseline = traffic.remove(&cluster_id);
-        let monitors = self.monitors.monitors(row).await.context(format!("read monitors of {cluster_id}"))?;
-        let head = self
-            .commits
-            .head(&row.gitlab_repo, &plan.target_branch)
-            .await
-            .context("read the branch's head")?;
-        let files = self
-            .files
-            .yaml_files(&row.gitlab_repo, &[&row.flux_config_path], &head)
-            .await
-            .context("read the Flux files")?;
-
+        let read = self.read(row, &plan, from, to).await;
         let compatibility = Compatibility::built_in()
             .map_err(|error| TaskError::internal(format!("compatibility table: {error}")))?;
-        let check = Check {
+        let subject = Subject {
             planned,
-            facts: &facts,
-            baseline: baseline.as_ref(),
-            monitors: &monitors,
+            facts: &read.facts,
+            baseline: &read.baseline,
+            monitors: &read.monitors,
             config: &plan.config,
             compatibility: &compatibility,
         };
-        let mut findings = check.findings();
+        let mut findings = subject.findings();
         let analyst = Analyst { analyzer: &*self.analyzer, planned, policy: &plan.config.policy };
         let (said, analysis) = analyst.before().await?;
         findings.extend(said);
-        let edited = manifest::edit(&files, planned.from(Direction::Upgrade), planned.to(Direction::Upgrade));
-        findings.extend(edited.err().unwrap_or_default());
+        findings.extend(read.edit(planned));
 
         let verdict = Verdict::of(&findings);
         crate::log::findings(&findings);
         let reason = Finding::decisive(&findings).map(Finding::brief).unwrap_or_default();
         let words = format!("{cluster_id}: pre-check {verdict}, {} findings", findings.len());
+        // Written before anything is tried again: whoever looks sees how far the check came.
+        let passing = read.may_pass().cloned();
         let entry = PreCheckEntry {
             verdict,
             findings,
             baseline_from: from,
             baseline_to: to,
-            baseline,
+            files: read.files.as_ref().ok().map(FluxFiles::as_read),
+            baseline: read.baseline.ok().flatten(),
             analysis,
-            files: Some(FilesRead { digest: FileContent::digest(&files), commit: head }),
         };
         self.ledger.write(&run, &format!("pre-check#{cluster_id}"), &entry).await?;
+        if let (Verdict::Unknown, Some(unread)) = (verdict, passing) {
+            return Err(TaskError::new(ErrorName::Transient, unread.why));
+        }
         // An open question did not pass; the next run checks again.
         let status = if verdict == Verdict::Pass {
             ClusterStatus::PreCheckPassed

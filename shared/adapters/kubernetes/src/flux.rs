@@ -1,6 +1,6 @@
 //! Flux: what it follows, what it applied, and what it installed.
 
-use guard_domain::{Component, Condition, HelmReleaseFacts, KustomizationFacts};
+use guard_domain::{Component, Condition, FluxFacts, HelmReleaseFacts, KustomizationFacts};
 use guard_tasks::{Context as _, TaskError};
 use http::{Request, StatusCode};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIGroup;
@@ -73,20 +73,28 @@ struct Snapshot {
 
 type FluxObject = Object<Spec, Status>;
 
-pub(crate) async fn kustomizations(client: &Client) -> Result<Vec<KustomizationFacts>, TaskError> {
+pub(crate) async fn facts(client: &Client) -> Result<FluxFacts, TaskError> {
+    Ok(FluxFacts {
+        kustomizations: kustomizations(client).await?,
+        suspended_sources: suspended_sources(client).await?,
+        releases: releases(client).await?,
+    })
+}
+
+async fn kustomizations(client: &Client) -> Result<Vec<KustomizationFacts>, TaskError> {
     let api = flux_api(client, KUSTOMIZE, "Kustomization", "kustomizations").await?;
     list::all(&api, None, |object| Some(kustomization(&object))).await.context("list Kustomizations")
 }
 
 /// GitRepository objects that are suspended: nothing new arrives through them.
-pub(crate) async fn suspended_sources(client: &Client) -> Result<Vec<String>, TaskError> {
+async fn suspended_sources(client: &Client) -> Result<Vec<String>, TaskError> {
     let api = flux_api(client, SOURCE, "GitRepository", "gitrepositories").await?;
     list::all(&api, None, |object| (object.spec.suspend == Some(true)).then(|| full_name(&object)))
         .await
         .context("list GitRepositories")
 }
 
-pub(crate) async fn releases(client: &Client) -> Result<Vec<HelmReleaseFacts>, TaskError> {
+async fn releases(client: &Client) -> Result<Vec<HelmReleaseFacts>, TaskError> {
     let api = flux_api(client, HELM, "HelmRelease", "helmreleases").await?;
     list::all(&api, None, |object| release(&object)).await.context("list HelmReleases")
 }

@@ -17,7 +17,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use guard_domain::{ClusterFacts, ClusterRecord, RolloutFacts, WorkloadFacts, WorkloadRef};
+use guard_domain::{
+    ClusterFacts, ClusterRecord, EksFacts, FluxFacts, RolloutFacts, Unread, WorkloadFacts, WorkloadRef,
+};
 use guard_http::Transport;
 use guard_http::cluster_access::ClusterAccess;
 use guard_tasks::{
@@ -50,33 +52,38 @@ impl Clusters {
 }
 
 async fn rollout(client: &kube::Client) -> Result<RolloutFacts, TaskError> {
-    Ok(RolloutFacts {
-        kustomizations: flux::kustomizations(client).await?,
-        suspended_sources: flux::suspended_sources(client).await?,
-        releases: flux::releases(client).await?,
-        istiod: istiod::facts(client).await?,
-    })
+    let FluxFacts { kustomizations, suspended_sources, releases } = flux::facts(client).await?;
+    Ok(RolloutFacts { kustomizations, suspended_sources, releases, istiod: istiod::facts(client).await? })
 }
 
 #[async_trait]
 impl ClusterHealthReader for Clusters {
     async fn health(&self, cluster: &ClusterRecord) -> Result<ClusterFacts, TaskError> {
-        let doing = || format!("read health of {}", cluster.cluster_id);
-        let access = self.access.access(cluster).await.context(doing())?;
-        let from_eks = ClusterFacts {
-            eks_status: access.eks_status,
-            eks_health_issues: access.health_issues,
+        let access = self.access.access(cluster).await.context(format!("read {}", cluster.cluster_id))?;
+        let eks = Ok(EksFacts {
+            status: access.eks_status,
+            health_issues: access.health_issues,
             kubernetes_version: access.kubernetes_version,
-            ..ClusterFacts::default()
-        };
+        });
         // Not ACTIVE is an answer that a gate fails on, not a failure to answer.
-        let Some(server) = access.api_server else { return Ok(from_eks) };
-        let client = client::open(&self.transport, &server).context(doing())?;
+        let Some(server) = access.api_server else {
+            let why = Unread::for_good("EKS does not call the cluster ACTIVE, so it was not asked");
+            return Ok(ClusterFacts { eks, ..ClusterFacts::unread(&why) });
+        };
+        let client = client::open(&self.transport, &server)?;
+        // All at once: an API server that does not answer is waited for once.
+        let (nodes, flux, istiod, workloads) = futures::join!(
+            nodes::facts(&client),
+            flux::facts(&client),
+            istiod::facts(&client),
+            workloads::facts(&client)
+        );
         Ok(ClusterFacts {
-            nodes: nodes::facts(&client).await.context(doing())?,
-            rollout: rollout(&client).await.context(doing())?,
-            workloads: workloads::facts(&client).await.context(doing())?,
-            ..from_eks
+            eks,
+            nodes: nodes.map_err(Unread::from),
+            flux: flux.map_err(Unread::from),
+            istiod: istiod.map_err(Unread::from),
+            workloads: workloads.map_err(Unread::from),
         })
     }
 }

@@ -9,7 +9,8 @@ use crate::TaskError;
 /// Everything a health gate reads.
 #[async_trait]
 pub trait ClusterHealthReader: Send + Sync {
-    /// EKS, nodes, Flux, istiod and injected workloads of one cluster, as they are now.
+    /// EKS, nodes, Flux, istiod and injected workloads of one cluster, as they are now. Each part may be unread by
+    /// itself; an error means that the cluster could not be opened.
     async fn health(&self, cluster: &ClusterRecord) -> Result<ClusterFacts, TaskError>;
 }
 

@@ -96,8 +96,8 @@ async fn a_list_that_expires_is_begun_again_once() {
 async fn a_cluster_that_is_not_active_is_told_and_not_touched() {
     let world = World::with("UPDATING", Box::new(|_| panic!("it is left alone")));
     let health = world.clusters.health(&row()).await.unwrap();
-    assert_eq!(health.eks_status, "UPDATING");
-    assert!(health.nodes.is_empty() && health.workloads.is_empty());
+    assert_eq!(health.eks.unwrap().status, "UPDATING");
+    assert!(health.nodes.is_err() && health.workloads.is_err(), "what was not read is not empty");
     let rollout = world.clusters.rollout(&row()).await.unwrap_err();
     let workloads = world.clusters.workloads(&row()).await.unwrap_err();
     for error in [rollout, workloads] {

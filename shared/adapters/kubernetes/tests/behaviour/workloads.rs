@@ -143,12 +143,14 @@ async fn health_holds_everything() {
     world.put(PODS, [istiod_pod("istio/pilot:1.29.3"), pod("apps/v1", "StatefulSet", "db", OLD)]);
     world.put("/apis/apps/v1/statefulsets", [replicated("shop", "db")]);
     let health = world.clusters.health(&row()).await.unwrap();
-    assert_eq!((health.eks_status.as_str(), health.kubernetes_version.as_str()), ("ACTIVE", "1.33"));
-    assert_eq!(health.eks_health_issues, ["Ec2SubnetNotFound"]);
-    let nodes: Vec<_> = health.nodes.iter().map(|node| (node.name.as_str(), node.is_ready)).collect();
+    let eks = health.eks.unwrap();
+    assert_eq!((eks.status.as_str(), eks.kubernetes_version.as_str()), ("ACTIVE", "1.33"));
+    assert_eq!(eks.health_issues, ["Ec2SubnetNotFound"]);
+    let nodes = health.nodes.unwrap();
+    let nodes: Vec<_> = nodes.iter().map(|node| (node.name.as_str(), node.is_ready)).collect();
     assert_eq!(nodes, [("a", true), ("b", false)]);
-    assert_eq!(health.rollout.istiod.pods, [(Some(version("1.29.3")), 1)]);
-    assert_eq!(health.workloads[0].workload.kind, WorkloadKind::StatefulSet);
+    assert_eq!(health.istiod.unwrap().pods, [(Some(version("1.29.3")), 1)]);
+    assert_eq!(health.workloads.unwrap()[0].workload.kind, WorkloadKind::StatefulSet);
     for call in world.asked().iter() {
         assert_eq!(call.request.uri().host(), Some("abc.eks.example"));
         assert_eq!(call.roots.as_deref(), Some("the authority"));

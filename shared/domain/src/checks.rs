@@ -1,0 +1,209 @@
+//! May this cluster be upgraded now? One question a file; all of them are asked, so that a person sees everything at once.
+//!
+//! A check looks at facts and answers with its findings: none is a pass. Where a fact could not be read it has no answer,
+//! which is told once for each thing that could not be read, and is never a pass. A check that is written here and not
+//! listed in [`ALL`] does not compile (`dead_code`); docs/checks.md is made from the list.
+
+mod baseline;
+mod eks_active;
+mod eks_health;
+mod flux_suspended;
+mod helm_releases;
+mod istiod_ready;
+mod istiod_version;
+mod kubernetes_version;
+mod monitors;
+mod nodes_ready;
+mod proxy_version;
+mod workloads_ready;
+
+use crate::compatibility::Compatibility;
+use crate::{
+    ClusterFacts, Config, Finding, MonitorFacts, PlannedCluster, Reading, Severity, TrafficWindow, Unread,
+};
+
+/// Every check, in the order people read them.
+pub const ALL: [&Check; 12] = [
+    &eks_active::CHECK,
+    &eks_health::CHECK,
+    &kubernetes_version::CHECK,
+    &nodes_ready::CHECK,
+    &istiod_ready::CHECK,
+    &istiod_version::CHECK,
+    &proxy_version::CHECK,
+    &flux_suspended::CHECK,
+    &helm_releases::CHECK,
+    &workloads_ready::CHECK,
+    &baseline::CHECK,
+    &monitors::CHECK,
+];
+
+/// One question.
+#[derive(Debug)]
+pub struct Check {
+    /// What is asked, as a question.
+    pub asks: &'static str,
+    /// Why it matters, and where that is known from.
+    pub because: &'static str,
+    /// What it looks at.
+    pub reads: &'static [Source],
+    /// What it can find. The first one stands for the check where it has no answer.
+    pub codes: &'static [Code],
+    find: fn(&Subject<'_>) -> Option<Vec<Finding>>,
+}
+
+/// What a check can find.
+#[derive(Debug)]
+pub struct Code {
+    /// The finding's code.
+    pub code: &'static str,
+    /// Its weight.
+    pub severity: Severity,
+    /// When it is found.
+    pub when: &'static str,
+}
+
+const fn blocks(code: &'static str, when: &'static str) -> Code {
+    Code { code, severity: Severity::Blocking, when }
+}
+
+const fn warns(code: &'static str, when: &'static str) -> Code {
+    Code { code, severity: Severity::Warning, when }
+}
+
+const fn is_open(code: &'static str, when: &'static str) -> Code {
+    Code { code, severity: Severity::Unknown, when }
+}
+
+/// Everything there is to look at.
+#[derive(Debug, Clone)]
+pub struct Subject<'a> {
+    /// The cluster's part of the plan.
+    pub planned: &'a PlannedCluster,
+    /// What the cluster says.
+    pub facts: &'a ClusterFacts,
+    /// Traffic just before; `None` where Datadog has no series.
+    pub baseline: &'a Reading<Option<TrafficWindow>>,
+    /// Monitors that are not OK.
+    pub monitors: &'a Reading<Vec<MonitorFacts>>,
+    /// Rules.
+    pub config: &'a Config,
+    /// The built-in table.
+    pub compatibility: &'a Compatibility,
+}
+
+/// Something that is read in one go, and may be unreadable by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// EKS's description of the cluster.
+    Eks,
+    /// Nodes.
+    Nodes,
+    /// Deployments and pods of istiod.
+    Istiod,
+    /// GitRepositories, Kustomizations and HelmReleases.
+    Flux,
+    /// Pods with proxies, and the workloads they belong to.
+    Workloads,
+    /// Request series in Datadog.
+    Traffic,
+    /// Monitors in Datadog.
+    Monitors,
+}
+
+impl Source {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Eks, Self::Nodes, Self::Istiod, Self::Flux, Self::Workloads, Self::Traffic, Self::Monitors];
+
+    /// The code of the finding that it could not be read.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Eks => "EKS_UNREAD",
+            Self::Nodes => "NODES_UNREAD",
+            Self::Istiod => "ISTIOD_UNREAD",
+            Self::Flux => "FLUX_UNREAD",
+            Self::Workloads => "WORKLOADS_UNREAD",
+            Self::Traffic => "TRAFFIC_UNREAD",
+            Self::Monitors => "MONITORS_UNREAD",
+        }
+    }
+
+    /// What it is, for people.
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::Eks => "EKS's description of the cluster",
+            Self::Nodes => "nodes",
+            Self::Istiod => "Deployments and pods of istiod",
+            Self::Flux => "GitRepositories, Kustomizations and HelmReleases",
+            Self::Workloads => "pods with proxies and their workloads",
+            Self::Traffic => "request series in Datadog",
+            Self::Monitors => "monitors in Datadog",
+        }
+    }
+}
+
+impl Subject<'_> {
+    fn name(&self) -> &str {
+        self.planned.record.cluster_id.as_str()
+    }
+
+    fn unread(&self, source: Source) -> Option<&Unread> {
+        match source {
+            Source::Eks => self.facts.eks.as_ref().err(),
+            Source::Nodes => self.facts.nodes.as_ref().err(),
+            Source::Istiod => self.facts.istiod.as_ref().err(),
+            Source::Flux => self.facts.flux.as_ref().err(),
+            Source::Workloads => self.facts.workloads.as_ref().err(),
+            Source::Traffic => self.baseline.as_ref().err(),
+            Source::Monitors => self.monitors.as_ref().err(),
+        }
+    }
+
+    /// Every finding of every check. No finding is a pass.
+    pub fn findings(&self) -> Vec<Finding> {
+        let (mut found, mut open) = (Vec::new(), Vec::new());
+        for check in ALL {
+            match (check.find)(self) {
+                Some(of_it) => found.extend(of_it),
+                None => open.push(check),
+            }
+        }
+        found.extend(self.questions(&open));
+        found
+    }
+
+    /// What is not known, one finding for each reason.
+    fn questions(&self, open: &[&Check]) -> Vec<Finding> {
+        let mut told: Vec<&str> = Vec::new();
+        let mut found = Vec::new();
+        for (source, unread) in Source::ALL.into_iter().filter_map(|one| Some((one, self.unread(one)?))) {
+            // A cluster that cannot be reached has one reason, and many things that cannot be read for it.
+            if told.contains(&unread.why.as_str()) {
+                continue;
+            }
+            told.push(&unread.why);
+            let is_so = |check: &&&Check| {
+                check.reads.iter().any(|one| self.unread(*one).is_some_and(|other| other.why == unread.why))
+            };
+            let codes: Vec<&str> = open.iter().filter(is_so).map(|check| check.codes[0].code).collect();
+            found.push(Finding::unknown(
+                source.code(),
+                self.name(),
+                format!("{}; not known: {}", unread.why, codes.join(", ")),
+                "make it readable and start again: what is not known is never a pass",
+            ));
+        }
+        found
+    }
+}
+
+/// The first names of many.
+fn first(names: &[String]) -> String {
+    let shown: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
+    let more = names.len().saturating_sub(shown.len());
+    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests;

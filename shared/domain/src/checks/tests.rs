@@ -1,0 +1,154 @@
+//! Rules for every check, and the cluster that their own tests bend.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::facts::fixtures;
+use crate::{Severity as S, Verdict};
+
+/// A cluster in which nothing is wrong, and what else a check looks at.
+#[derive(Debug, Clone)]
+pub(super) struct Scene {
+    pub(super) planned: PlannedCluster,
+    pub(super) facts: ClusterFacts,
+    pub(super) baseline: Reading<Option<TrafficWindow>>,
+    pub(super) monitors: Reading<Vec<MonitorFacts>>,
+    pub(super) config: Config,
+}
+
+impl Scene {
+    fn healthy() -> Self {
+        let planned = crate::plan::fixtures::plan().clusters.remove(0);
+        let traffic = TrafficWindow {
+            requests: 50_000.0,
+            errors: 10.0,
+            latency_p95_ms: vec![100.0; 60],
+            minutes_seen: 60,
+        };
+        Self {
+            facts: fixtures::healthy(&planned.old),
+            planned,
+            baseline: Ok(Some(traffic)),
+            monitors: Ok(Vec::new()),
+            config: Config::default(),
+        }
+    }
+
+    fn subject<'a>(&'a self, compatibility: &'a Compatibility) -> Subject<'a> {
+        Subject {
+            planned: &self.planned,
+            facts: &self.facts,
+            baseline: &self.baseline,
+            monitors: &self.monitors,
+            config: &self.config,
+            compatibility,
+        }
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        self.subject(&Compatibility::built_in().unwrap()).findings()
+    }
+
+    fn answers(&self, check: &Check) -> bool {
+        (check.find)(&self.subject(&Compatibility::built_in().unwrap())).is_some()
+    }
+
+    fn cannot_read(&mut self, source: Source, why: &str) {
+        let unread = Unread::for_good(why);
+        match source {
+            Source::Eks => self.facts.eks = Err(unread),
+            Source::Nodes => self.facts.nodes = Err(unread),
+            Source::Istiod => self.facts.istiod = Err(unread),
+            Source::Flux => self.facts.flux = Err(unread),
+            Source::Workloads => self.facts.workloads = Err(unread),
+            Source::Traffic => self.baseline = Err(unread),
+            Source::Monitors => self.monitors = Err(unread),
+        }
+    }
+}
+
+/// Bends the healthy cluster: this check finds `code`, as heavy as it says it is, and no other check finds anything.
+#[track_caller]
+pub(super) fn finds(check: &Check, code: &str, bend: impl FnOnce(&mut Scene)) -> Vec<Finding> {
+    let mut scene = Scene::healthy();
+    bend(&mut scene);
+    let found = scene.findings();
+    let codes: BTreeSet<&str> = found.iter().map(|finding| finding.code.as_str()).collect();
+    assert_eq!(codes, BTreeSet::from([code]), "{found:?}");
+    let declared = check.codes.iter().find(|one| one.code == code).expect("it says that it can find it");
+    assert!(found.iter().all(|finding| finding.severity == declared.severity), "{found:?}");
+    assert!(found.iter().all(|finding| finding.subject.starts_with("c1")), "{found:?}");
+    found
+}
+
+/// Bends it so that nothing is found.
+#[track_caller]
+pub(super) fn passes(bend: impl FnOnce(&mut Scene)) {
+    let mut scene = Scene::healthy();
+    bend(&mut scene);
+    assert_eq!(scene.findings(), []);
+}
+
+#[test]
+fn a_healthy_cluster_has_no_findings() {
+    passes(|_| {});
+}
+
+#[test]
+fn every_check_says_what_it_is() {
+    let mut codes = BTreeSet::new();
+    for check in ALL {
+        assert!(check.asks.ends_with('?') && check.because.ends_with('.'), "{check:?}");
+        assert!(!check.reads.is_empty() && !check.codes.is_empty(), "{check:?}");
+        for code in check.codes {
+            assert!(codes.insert(code.code), "{} twice", code.code);
+            assert!(code.code.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'));
+        }
+    }
+    for source in Source::ALL {
+        assert!(codes.insert(source.code()), "{} twice", source.code());
+    }
+}
+
+/// What a check says that it reads is exactly what it cannot do without.
+#[test]
+fn a_check_without_its_facts_has_no_answer_and_says_so() {
+    for source in Source::ALL {
+        let mut scene = Scene::healthy();
+        scene.cannot_read(source, "list nodes: status 403");
+        for check in ALL {
+            assert_eq!(scene.answers(check), !check.reads.contains(&source), "{source:?}, {}", check.asks);
+        }
+        let found = scene.findings();
+        assert_eq!(Verdict::of(&found), Verdict::Unknown, "{source:?}");
+        let [one] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((one.code.as_str(), one.severity), (source.code(), S::Unknown));
+        for check in ALL.iter().filter(|check| check.reads.contains(&source)) {
+            assert!(one.message.contains(check.codes[0].code), "{one}");
+        }
+        assert!(one.message.starts_with("list nodes: status 403; not known: "), "{one}");
+    }
+}
+
+#[test]
+fn one_reason_is_told_once_and_two_are_told_apart() {
+    let mut scene = Scene::healthy();
+    for source in [Source::Nodes, Source::Flux, Source::Workloads] {
+        scene.cannot_read(source, "unreachable");
+    }
+    scene.cannot_read(Source::Monitors, "status 429");
+    let found = scene.findings();
+    let codes: Vec<&str> = found.iter().map(|finding| finding.code.as_str()).collect();
+    assert_eq!(codes, ["NODES_UNREAD", "MONITORS_UNREAD"]);
+    assert!(found[0].message.contains("NODE_NOT_READY") && found[0].message.contains("FLUX_SUSPENDED"));
+}
+
+#[test]
+fn what_was_found_is_told_beside_what_is_not_known() {
+    let mut scene = Scene::healthy();
+    scene.cannot_read(Source::Nodes, "status 403");
+    scene.facts.eks.as_mut().unwrap().status = "FAILED".into();
+    let found = scene.findings();
+    let codes: Vec<&str> = found.iter().map(|finding| finding.code.as_str()).collect();
+    assert_eq!((codes, Verdict::of(&found)), (vec!["EKS_NOT_ACTIVE", "NODES_UNREAD"], Verdict::Fail));
+}
