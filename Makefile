@@ -83,8 +83,8 @@ lint-machines: ## Ask two validators of other people about every state machine
 lint-infra: ## Ask cfn-lint about the templates of infra/
 	@sh $(ROOT)/scripts/lint-infra
 
-generate: ## Make the generated files again: schemas, drawings, docs/cli.md, bodies of notifications
-	@UPDATE=1 $(CARGO) test -q --workspace --test generated --test bodies
+generate: ## Make the generated files again: schemas, drawings, docs/cli.md, bodies of notifications, texts of merge requests
+	@UPDATE=1 $(CARGO) test -q --workspace --test generated --test bodies --test texts
 
 ci: lint lint-machines lint-infra test test-stores test-gitlab demo ## What a merge needs: all lints, all tests but e2e, demo
 

@@ -97,6 +97,7 @@ async fn every_state_invocation_and_outward_call_passes_it() {
         "read entries",
         "read entry",
         "release locks",
+        "take request",
         "write audit",
         "write entry",
     ];

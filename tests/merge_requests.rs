@@ -2,7 +2,7 @@
 //! the way. Each has an end that is told.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its case should stop there")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -565,4 +565,73 @@ async fn a_token_is_answered_once() {
     let arn = house.run_one("batch-upgrade", "run-1", input()).await.unwrap();
     assert_eq!(house.service.describe_execution(&arn).unwrap().error, None);
     assert_eq!(answers.load(Ordering::Relaxed), 1);
+}
+
+/// GitLab's calls by the state that made them, as `GET .../tree`.
+async fn calls_by_state(fleet: &Fleet) -> (House, BTreeMap<String, Vec<String>>) {
+    let calls: Arc<Mutex<BTreeMap<String, Vec<String>>>> = Arc::default();
+    let kept = Arc::clone(&calls);
+    let hook = move |occasion: &Occasion| {
+        if let What::Call { system: "GitLab", operation } = &occasion.what {
+            let state = occasion.state.clone().unwrap_or_else(|| "watch-merges".to_owned());
+            kept.lock().unwrap().entry(state).or_default().push(operation.clone());
+        }
+        None
+    };
+    let house = House::with_faults(fleet, hook).unwrap();
+    house.run_one("batch-upgrade", "run-1", input()).await.unwrap();
+    let calls = calls.lock().unwrap().clone();
+    (house, calls)
+}
+
+/// Two writes, and reads by pages: the numbers that docs/performance.md tells.
+#[tokio::test(flavor = "current_thread")]
+async fn seventy_five_clusters_in_one_repository_take_two_writes_and_reads_by_pages() {
+    let mut fleet = fleet(75);
+    fleet.world.person.upgrade = Answer::Ignore;
+    fleet.config.policy.merge_timeout_hours = 1;
+    // Room enough that nothing is tried again: what is counted is what is needed.
+    fleet.config.gitlab.requests_per_minute = 6_000;
+    let (house, calls) = calls_by_state(&fleet).await;
+    assert_eq!(house.world.merge_requests()[0].diffs.len(), 225);
+    let opening = &calls["OpenUpgradeMergeRequest"];
+    let count = |words: &str| opening.iter().filter(|call| call.contains(words)).count();
+    let told = [
+        ("GET gitlab.example.com/api/v4/projects/platform%2Ffleet/repository/branches/main", 1),
+        ("/repository/tree", 4),
+        // Three of a hundred files each, one for the owners.
+        ("/api/graphql", 4),
+        ("GET gitlab.example.com/api/v4/projects/platform%2Ffleet/merge_requests", 2),
+        ("/repository/branches/feature", 1),
+        ("POST gitlab.example.com/api/v4/projects/platform%2Ffleet/repository/commits", 1),
+        ("POST gitlab.example.com/api/v4/projects/platform%2Ffleet/merge_requests", 1),
+    ];
+    for (words, expected) in told {
+        assert_eq!(count(words), expected, "{words}: {opening:#?}");
+    }
+    assert_eq!(opening.len(), 14, "nothing else: {opening:#?}");
+    // A check is an invocation a cluster: its head, its folder, its files.
+    assert_eq!(calls["PreCheck"].len(), 75 * 3);
+    // Looking costs one call a minute.
+    assert!(calls["watch-merges"].len() <= 61, "{}", calls["watch-merges"].len());
+}
+
+/// A budget that is too small for a batch makes it slow, not wrong: nobody sends more, and the run ends well.
+#[tokio::test(flavor = "current_thread")]
+async fn a_small_budget_of_requests_is_kept_by_all_functions_together() {
+    let mut fleet = fleet(8);
+    fleet.config.gitlab.requests_per_minute = 60;
+    fleet.config.execution.max_parallel_clusters = 8;
+    let (house, _) = calls_by_state(&fleet).await;
+    let rows = house.store.clusters();
+    assert!(rows.iter().all(|row| row.status == S::Healthy), "{rows:?}");
+    let mut by_window: BTreeMap<i64, u64> = BTreeMap::new();
+    for request in house.world.requests().into_iter().filter(|request| request.system == System::GitLab) {
+        *by_window.entry(request.at.as_second().div_euclid(10)).or_default() += 1;
+    }
+    assert!(by_window.values().all(|count| *count <= 10), "{by_window:?}");
+    assert!(
+        by_window.values().filter(|count| **count == 10).count() > 1,
+        "it was not even reached: {by_window:?}"
+    );
 }

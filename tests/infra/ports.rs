@@ -102,7 +102,8 @@ pub(crate) fn grants(port: &str, notifies: bool) -> Vec<Grant> {
             .map(|name| on(machine(name), &["states:SendTaskSuccess"]))
             .concat(),
         "CommitReader" | "FileReader" | "MergeRequestReader" | "MergeRequestWriter" => {
-            on(secret("gitlab-token"), &[read_secret])
+            // Each request is taken out of a budget first.
+            [on(secret("gitlab-token"), &[read_secret]), on(table("runs"), &["dynamodb:UpdateItem"])].concat()
         }
         "TrafficReader" | "MonitorReader" => on(secret("datadog-credentials"), &[read_secret]),
         "ClusterHealthReader"

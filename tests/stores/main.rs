@@ -11,6 +11,7 @@
 )]
 
 mod audit;
+mod budget;
 mod dynamodb;
 mod interrupted;
 mod locks;

@@ -6,20 +6,27 @@ use async_trait::async_trait;
 use guard_domain::{BatchId, ClusterId, ClusterStatus, RunId};
 use guard_memory::MemoryStore;
 use guard_tasks::{
-    BatchReader, ClusterReader, Lease, LockOutcome, Locks, RunRecords, StartRegister, StatusMove,
-    StatusWriter, TokenStore, VersionChange,
+    BatchReader, ClusterReader, Lease, LockOutcome, Locks, RequestBudget, RunRecords, StartRegister,
+    StatusMove, StatusWriter, TokenStore, VersionChange,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// All ports of the stores.
 pub(crate) trait Ports:
-    ClusterReader + BatchReader + StatusWriter + Locks + RunRecords + TokenStore + StartRegister
+    ClusterReader + BatchReader + StatusWriter + Locks + RunRecords + TokenStore + StartRegister + RequestBudget
 {
 }
 
 impl<T> Ports for T where
-    T: ClusterReader + BatchReader + StatusWriter + Locks + RunRecords + TokenStore + StartRegister
+    T: ClusterReader
+        + BatchReader
+        + StatusWriter
+        + Locks
+        + RunRecords
+        + TokenStore
+        + StartRegister
+        + RequestBudget
 {
 }
 

@@ -83,7 +83,7 @@ async fn the_finest_log_tells_every_call_and_no_secret() {
         .map(|line| line["operation"].as_str().unwrap())
         .collect();
     let gitlab = "GET /api/v4/projects/platform%2Ffleet/merge_requests";
-    assert_eq!(called, ["Query", "BatchGetItem", "Query", "GetSecretValue", gitlab]);
+    assert_eq!(called, ["Query", "BatchGetItem", "Query", "GetSecretValue", "UpdateItem", gitlab]);
 }
 
 /// The error line at the boundary is the only one: the SDK must not add its own.

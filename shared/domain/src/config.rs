@@ -55,6 +55,8 @@ pub struct GitLabConfig {
     pub labels: Vec<String>,
     /// Usernames of those who are asked to review every merge request, without `@`.
     pub reviewers: Vec<String>,
+    /// Requests a minute that all functions together send to GitLab, 6 to 6000; more wait their turn.
+    pub requests_per_minute: u32,
 }
 
 impl Default for GitLabConfig {
@@ -64,6 +66,7 @@ impl Default for GitLabConfig {
             default_target_branch: "main".into(),
             labels: vec!["guard".into()],
             reviewers: Vec::new(),
+            requests_per_minute: 600,
         }
     }
 }
@@ -322,6 +325,12 @@ impl Config {
             // A month of minutes: beyond it a unit was mixed up.
             check((1..=43_200).contains(&value), field, format!("{value} is not between 1 and 43200"));
         }
+        let requests = self.gitlab.requests_per_minute;
+        check(
+            (6..=6_000).contains(&requests),
+            "gitlab.requests_per_minute",
+            format!("{requests} is not between 6 and 6000"),
+        );
         let extensions = self.policy.soak_extensions_max;
         check(
             extensions <= 20,

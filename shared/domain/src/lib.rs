@@ -3,6 +3,7 @@
 //! Never here: async, I/O, a clock, the environment, logging, or any vendor's type.
 
 mod batch_order;
+mod budget;
 mod cause;
 mod cluster;
 mod component;
@@ -35,6 +36,7 @@ pub mod text;
 pub mod upgrade_path;
 
 pub use batch_order::{OrderError, in_order};
+pub use budget::Budget;
 pub use cause::cause_in_words;
 pub use cluster::{ClusterMetadata, ClusterRecord, DatadogTags, HistoryEntry};
 pub use component::Component;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use guard_aws::{Aws, DynamoDb, Endpoints, Functions, OwnKeys, Parameters, Secrets, StepFunctions, Watcher};
-use guard_domain::Config;
+use guard_domain::{Budget, Config};
 use guard_http::cluster_access::ClusterAccess;
-use guard_http::{ReqwestTransport, Traced, Transport};
+use guard_http::{Metered, ReqwestTransport, Traced, Transport};
 use guard_tasks::ledger::Ledger;
 use guard_tasks::{Clock, ConfigReader, Context as _, TaskError, task};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -156,7 +156,7 @@ impl Outside {
         &self,
         build: impl Fn(Arc<dyn Transport>, &str, SecretString) -> T + Send + Sync + 'static,
     ) -> Arc<WithSecret<T>> {
-        let transport = self.transport();
+        let (transport, counters, clock) = (self.transport(), self.stores(), self.clock());
         let read = self.admission(&self.settings.gitlab_token_secret, |config| {
             let url = config.gitlab.url.trim();
             if url.is_empty() {
@@ -164,10 +164,15 @@ impl Outside {
                     "config gitlab.url is empty: name the GitLab that people open",
                 ));
             }
-            Ok(url.to_owned())
+            Ok((url.to_owned(), Some(Budget { per_minute: config.gitlab.requests_per_minute })))
         });
         Arc::new(WithSecret::new(read, move |admission| {
-            Ok(build(Arc::clone(&transport), &admission.address, admission.secret))
+            let way = Arc::clone(&transport);
+            let way: Arc<dyn Transport> = match admission.budget {
+                Some(budget) => Arc::new(Metered::new(way, counters.clone(), budget, Arc::clone(&clock))),
+                None => way,
+            };
+            Ok(build(way, &admission.address, admission.secret))
         }))
     }
 
@@ -178,7 +183,7 @@ impl Outside {
     ) -> Arc<WithSecret<T>> {
         let name = self.settings.datadog_credentials_secret.clone();
         let transport = self.transport();
-        let read = self.admission(&name, |config| Ok(config.datadog.site.clone()));
+        let read = self.admission(&name, |config| Ok((config.datadog.site.clone(), None)));
         Arc::new(WithSecret::new(read, move |admission| {
             let keys = datadog_keys(&name, &admission.secret)?;
             Ok(build(Arc::clone(&transport), &admission.address, keys.api_key, keys.app_key))
@@ -189,16 +194,16 @@ impl Outside {
     fn admission(
         &self,
         secret: &str,
-        address: impl Fn(&Config) -> Result<String, TaskError> + Copy + Send + Sync + 'static,
+        address: impl Fn(&Config) -> Result<(String, Option<Budget>), TaskError> + Copy + Send + Sync + 'static,
     ) -> impl Fn() -> BoxFuture<'static, Result<Admission, TaskError>> + Send + Sync + 'static {
         let (config, secret) = (self.config(), self.reader_of(secret));
         move || {
             let (config, secret) = (Arc::clone(&config), secret());
             async move {
                 let address = async { config.config().await.and_then(|config| address(&config)) };
-                let (address, secret) =
+                let ((address, budget), secret) =
                     futures::try_join!(address.map(|found| found.context("read configuration")), secret)?;
-                Ok(Admission { address, secret })
+                Ok(Admission { address, budget, secret })
             }
             .boxed()
         }

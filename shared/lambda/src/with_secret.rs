@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::lock::Mutex;
+use guard_domain::Budget;
 use guard_tasks::{ErrorName, TaskError};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -20,13 +21,17 @@ type Build<T> = dyn Fn(Admission) -> Result<T, TaskError> + Send + Sync;
 pub struct Admission {
     /// Where the vendor is, from the configuration; empty for a client that knows.
     pub address: String,
+    /// Requests that all functions together may send there, where that is limited.
+    pub budget: Option<Budget>,
     /// What it lets us in with.
     pub secret: SecretString,
 }
 
 impl Admission {
     fn is(&self, other: &Self) -> bool {
-        self.address == other.address && self.secret.expose_secret() == other.secret.expose_secret()
+        self.address == other.address
+            && self.budget == other.budget
+            && self.secret.expose_secret() == other.secret.expose_secret()
     }
 }
 
@@ -65,7 +70,7 @@ impl<T> WithSecret<T> {
         read: impl Fn() -> BoxFuture<'static, Result<SecretString, TaskError>> + Send + Sync + 'static,
         build: impl Fn(SecretString) -> Result<T, TaskError> + Send + Sync + 'static,
     ) -> Self {
-        let admit = |secret| Admission { address: String::new(), secret };
+        let admit = |secret| Admission { address: String::new(), budget: None, secret };
         let read = move || read().map(move |secret| secret.map(admit)).boxed();
         Self::new(read, move |admission| build(admission.secret))
     }
@@ -175,7 +180,7 @@ mod tests {
                 // Gives way once, as a call over the network does.
                 tokio::task::yield_now().await;
                 let secret = secret.ok_or_else(|| TaskError::new(ErrorName::Throttled, "400"))?;
-                Ok(Admission { address, secret: SecretString::from(secret) })
+                Ok(Admission { address, budget: None, secret: SecretString::from(secret) })
             }
             .boxed()
         };

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use guard_domain::manifest::Change;
 use guard_domain::{
     BatchId, ClusterId, ClusterRecord, ClusterStatus, Direction, FileContent, Finding, Group, Plan,
-    PlannedCluster, Proposal, Severity, text,
+    PlannedCluster, Proposal, text,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -108,6 +108,7 @@ impl Task for OpenMergeRequest {
             self.ledger.merge_requests(&run.run_id, &change).await?.into_iter().collect()
         };
 
+        let requests = groups.len();
         let mut drafts = Vec::new();
         let mut pages = Vec::new();
         for (group, n) in groups.into_iter().zip(1..) {
@@ -137,7 +138,7 @@ impl Task for OpenMergeRequest {
             return Ok(Output { decision: Decision::Preview, summary: diff });
         }
         for draft in &drafts {
-            match self.open(&run, &plan, direction, &change, draft).await? {
+            match self.open(&run, &plan, direction, &change, draft, requests).await? {
                 Ok(page) => pages.push(page),
                 Err(finding) => return self.refuse(&run, &change, &[finding]).await,
             }
@@ -295,10 +296,25 @@ impl OpenMergeRequest {
         direction: Direction,
         change: &str,
         draft: &Draft<'_>,
+        requests: usize,
     ) -> Result<Result<String, Finding>, TaskError> {
-        let evidence = self.evidence(run, &draft.group.clusters, direction).await?;
-        let subject = draft.name.trim_start_matches("merge-request#");
-        let proposal = proposal(plan, direction, change, subject, draft, &evidence);
+        let clusters = &draft.group.clusters;
+        let (checks, evidence) = match direction {
+            Direction::Upgrade => (self.checks(run, clusters).await?, Vec::new()),
+            Direction::Rollback => (Vec::new(), self.evidence(run, clusters).await?),
+        };
+        let marker = text::marker(&plan.run_id, draft.name.trim_start_matches("merge-request#"));
+        let description = text::Description {
+            plan,
+            direction,
+            clusters,
+            changes: &draft.edits.changes,
+            checks: &checks,
+            evidence: &evidence,
+            requests,
+            marker: &marker,
+        };
+        let proposal = proposal(plan, direction, change, draft, description.render(), &marker);
         let mut entry = draft.known.clone().unwrap_or_else(|| MergeRequestEntry {
             project: proposal.project.clone(),
             clusters: draft.group.ids(),
@@ -337,43 +353,38 @@ impl OpenMergeRequest {
         Ok(Ok(page))
     }
 
-    /// What a person who is asked to merge should know.
-    async fn evidence(
+    /// What the pre-checks of these clusters said.
+    async fn checks(
         &self,
         run: &RunRef,
         clusters: &[&PlannedCluster],
-        direction: Direction,
-    ) -> Result<Vec<String>, TaskError> {
+    ) -> Result<Vec<text::Checked>, TaskError> {
+        let mut checks = Vec::new();
+        for planned in clusters {
+            let cluster_id = planned.record.cluster_id.clone();
+            let name = format!("pre-check#{cluster_id}");
+            let entry: Option<PreCheckEntry> = self.ledger.read(&run.run_id, &name).await?;
+            checks.extend(entry.map(|entry| text::Checked {
+                cluster_id,
+                verdict: entry.verdict,
+                findings: entry.findings,
+                baseline: entry.baseline,
+            }));
+        }
+        Ok(checks)
+    }
+
+    /// Why these clusters must go back.
+    async fn evidence(&self, run: &RunRef, clusters: &[&PlannedCluster]) -> Result<Vec<String>, TaskError> {
         let mut lines = Vec::new();
         for planned in clusters {
             let id = &planned.record.cluster_id;
-            match direction {
-                Direction::Upgrade => {
-                    if let Some(entry) =
-                        self.ledger.read::<PreCheckEntry>(&run.run_id, &format!("pre-check#{id}")).await?
-                    {
-                        let requests = entry.baseline.map_or(0.0, |window| window.requests);
-                        lines.push(format!(
-                            "{id}: pre-check {}, baseline of {requests:.0} requests",
-                            entry.verdict
-                        ));
-                        let notes =
-                            entry.findings.iter().filter(|finding| finding.severity == Severity::Warning);
-                        lines.extend(notes.map(ToString::to_string));
-                    }
-                }
-                Direction::Rollback => {
-                    if let Some(look) =
-                        self.ledger.read::<LookEntry>(&run.run_id, &format!("soak#{id}")).await?
-                    {
-                        lines.extend(look.verdict.reasons.iter().map(|reason| format!("{id}: {reason}")));
-                    }
-                    for (_, why) in
-                        self.ledger.read_all::<Vec<Finding>>(&run.run_id, &format!("findings#{id}#")).await?
-                    {
-                        lines.extend(why.iter().map(ToString::to_string));
-                    }
-                }
+            if let Some(look) = self.ledger.read::<LookEntry>(&run.run_id, &format!("soak#{id}")).await? {
+                lines.extend(look.verdict.reasons.iter().map(|reason| format!("{id}: {reason}")));
+            }
+            let prefix = format!("findings#{id}#");
+            for (_, why) in self.ledger.read_all::<Vec<Finding>>(&run.run_id, &prefix).await? {
+                lines.extend(why.iter().map(ToString::to_string));
             }
         }
         Ok(lines)
@@ -435,20 +446,11 @@ fn proposal(
     plan: &Plan,
     direction: Direction,
     change: &str,
-    subject: &str,
     draft: &Draft<'_>,
-    evidence: &[String],
+    description: String,
+    marker: &str,
 ) -> Proposal {
     let Draft { group, edits, .. } = draft;
-    let marker = text::marker(&plan.run_id, subject);
-    let description = text::Description {
-        plan,
-        direction,
-        clusters: &group.clusters,
-        changes: &edits.changes,
-        evidence,
-        marker: &marker,
-    };
     let title = text::title(plan, direction, group.cluster);
     // Each try of the way back has a branch of its own from the start, whatever became of the one before.
     let again = change.strip_prefix("rollback-").filter(|attempt| *attempt != "1");
@@ -462,8 +464,8 @@ fn proposal(
         target_branch: plan.target_branch.clone(),
         commit_message: format!("{title}\n\nGUARD run {}", plan.run_id),
         title,
-        description: description.render(),
-        marker,
+        description,
+        marker: marker.to_owned(),
         files: edits.after.clone(),
         labels: plan.config.gitlab.labels.clone(),
         assignees: owners.into_iter().filter(|owner| !owner.is_empty()).map(str::to_owned).collect(),

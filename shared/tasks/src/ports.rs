@@ -2,6 +2,7 @@
 //! statement or one token scope; an adapter implements as many as its vendor can serve.
 
 mod analyzer;
+mod budget;
 mod cluster;
 mod git;
 mod metrics;
@@ -12,6 +13,7 @@ mod webhook;
 mod workflow;
 
 pub use analyzer::ConfigurationAnalyzer;
+pub use budget::RequestBudget;
 pub use cluster::{ClusterHealthReader, ProxyRestarter, RolloutReader, WorkloadReader};
 pub use git::{
     CommitReader, FileReader, MergeRequestReader, MergeRequestWriter, OpenedRequest, Opening, Withdrawn,

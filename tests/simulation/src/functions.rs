@@ -12,9 +12,9 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use guard_asl::{FunctionError, Invocation, Reply, StepFunctions, TaskRunner};
 use guard_aws::{Aws, Endpoints};
 use guard_datadog::Datadog;
-use guard_domain::Config;
+use guard_domain::{Budget, Config};
 use guard_gitlab::{GitLab, Webhook};
-use guard_http::Transport;
+use guard_http::{Metered, Transport};
 use guard_kubernetes::Clusters;
 use guard_memory::{FixedConfig, MemoryStore};
 use guard_notify::{PagerDuty, Slack};
@@ -185,8 +185,10 @@ fn tasks(
     let credentials = SharedCredentialsProvider::new(Credentials::from_keys("AKIAWORLD", "secret", None));
     let aws = Arc::new(Aws::new(Arc::clone(&transport), credentials, clock.clone(), Endpoints::default()));
     let clusters = Arc::new(Clusters::new(Arc::clone(&transport), aws));
+    let budget = Budget { per_minute: config.gitlab.requests_per_minute };
+    let metered = Metered::new(Arc::clone(&transport), store.clone(), budget, clock.clone());
     let gitlab =
-        Arc::new(GitLab::new(Arc::clone(&transport), &config.gitlab.url, spec.gitlab_token.clone().into()));
+        Arc::new(GitLab::new(Arc::new(metered), &config.gitlab.url, spec.gitlab_token.clone().into()));
     let notifier = channels(&transport, spec);
     let analyzer = Arc::new(analyzer);
     let datadog = Arc::new(Datadog::new(

@@ -1,6 +1,7 @@
 //! The stores in memory, called as DynamoDB is called: every operation is an outward call that a test can make go wrong.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use futures::future::BoxFuture;
 use guard_domain::{BatchId, ClusterId, ClusterRecord, RunId};
 use guard_memory::MemoryStore;
 use guard_tasks::{
-    AuditEntry, BatchReader, ClusterReader, FirstStart, Lease, LockOutcome, Locks, OpenToken, RunRecords,
-    Start, StartRegister, StatusMove, StatusWriter, TaskError, TokenStore,
+    AuditEntry, BatchReader, ClusterReader, FirstStart, Lease, LockOutcome, Locks, OpenToken, RequestBudget,
+    RunRecords, Start, StartRegister, StatusMove, StatusWriter, TaskError, TokenStore,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -128,6 +129,17 @@ impl TokenStore for Stores {
 
     async fn drop_token(&self, token: &OpenToken) -> Result<(), TaskError> {
         self.call(format!("drop token {}", token.waits_for.as_str()), || self.memory.drop_token(token)).await
+    }
+}
+
+#[async_trait]
+impl RequestBudget for Stores {
+    async fn take(&self, window: i64, most: u64) -> Result<bool, TaskError> {
+        self.call("take request".to_owned(), || self.memory.take(window, most)).await
+    }
+
+    async fn close(&self, windows: RangeInclusive<i64>, most: u64) -> Result<(), TaskError> {
+        self.call("close windows".to_owned(), || self.memory.close(windows.clone(), most)).await
     }
 }
 

@@ -4,6 +4,7 @@
 //! and every port's caller looks before it acts.
 
 mod attributes;
+mod budget;
 mod expression;
 mod fleet;
 mod lock_row;

@@ -3,6 +3,7 @@
 //!
 //! For simulation and tests: what is kept here is gone with the process.
 
+mod budget;
 mod locks;
 mod records;
 mod registry;
@@ -33,6 +34,8 @@ struct Tables {
     audit: BTreeMap<String, Vec<AuditEntry>>,
     /// (run, what it waits for) to token.
     tokens: BTreeMap<(String, &'static str), OpenToken>,
+    /// Requests sent to GitLab, by window of time.
+    spent: BTreeMap<i64, u64>,
     /// (machine, batch, request) to the execution that was first.
     starts: BTreeMap<(&'static str, Option<BatchId>, RequestId), FirstStart>,
     /// Names of runs that wrote anything, for a caller that lists them.
