@@ -4,13 +4,14 @@
 
 use std::collections::BTreeSet;
 
+use guard_domain::checks::ALL;
 use guard_domain::{RunId, Severity};
 use guard_simulation::{Fleet, House};
 use guard_tasks::RunRecords as _;
 use guard_tasks::pre_check::PreCheckEntry;
 use guard_world::System;
 use jiff::SignedDuration;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const CLUSTER: &str = "test-euw1-1";
 
@@ -49,6 +50,13 @@ async fn what_may_not_be_read_is_open_and_stops_the_batch() {
         ("replicasets", "WORKLOADS_UNREAD"),
         ("statefulsets", "WORKLOADS_UNREAD"),
         ("daemonsets", "WORKLOADS_UNREAD"),
+        ("namespaces", "NAMESPACES_UNREAD"),
+        ("customresourcedefinitions", "DEFINITIONS_UNREAD"),
+        ("mutatingwebhookconfigurations", "WEBHOOKS_UNREAD"),
+        ("validatingwebhookconfigurations", "WEBHOOKS_UNREAD"),
+        ("endpointslices", "WEBHOOKS_UNREAD"),
+        ("poddisruptionbudgets", "BUDGETS_UNREAD"),
+        ("envoyfilters", "ENVOY_FILTERS_UNREAD"),
     ] {
         let (ending, told) = found(&fleet(), |house| {
             house.world.forbid(CLUSTER, resource);
@@ -65,12 +73,12 @@ async fn what_may_not_be_read_is_open_and_stops_the_batch() {
     }
 }
 
-/// Pods are read by two: istiod's and everybody's.
+/// Pods are read by three: istiod's, the cluster's own, and everybody's.
 #[tokio::test(flavor = "current_thread")]
 async fn one_refusal_of_many_lists_is_told_once_each() {
     let (ending, told) = found(&fleet(), |house| house.world.forbid(CLUSTER, "pods")).await;
     let codes: BTreeSet<&str> = told.iter().map(|one| one.0.as_str()).collect();
-    assert_eq!(codes, BTreeSet::from(["ISTIOD_UNREAD", "WORKLOADS_UNREAD"]));
+    assert_eq!(codes, BTreeSet::from(["ISTIOD_UNREAD", "SYSTEM_PODS_UNREAD", "WORKLOADS_UNREAD"]));
     assert_eq!(ending, "Halted");
 }
 
@@ -106,4 +114,196 @@ async fn a_system_that_comes_back_leaves_no_trace() {
     })
     .await;
     assert_eq!((ending.as_str(), told), ("SUCCEEDED", vec![]));
+}
+
+type Bend = Box<dyn Fn(&mut Vec<Value>) + Send + Sync>;
+
+/// One object of a list, by its name, changed.
+fn named(name: &'static str, change: impl Fn(&mut Value) + Send + Sync + 'static) -> Bend {
+    Box::new(move |objects| {
+        let found = objects.iter_mut().find(|object| object["metadata"]["name"] == name);
+        change(found.unwrap());
+    })
+}
+
+/// One more object.
+fn one_more(object: Value) -> Bend {
+    Box::new(move |objects| objects.push(object.clone()))
+}
+
+fn without(label: &'static str, value: &'static str) -> Bend {
+    Box::new(move |objects| objects.retain(|object| object["metadata"]["labels"][label] != value))
+}
+
+/// The first pod whose name begins so.
+fn pod(of: &'static str, change: impl Fn(&mut Value) + Send + Sync + 'static) -> Bend {
+    Box::new(move |objects| {
+        let is_it = |object: &&mut Value| object["metadata"]["name"].as_str().unwrap().starts_with(of);
+        change(objects.iter_mut().find(is_it).unwrap());
+    })
+}
+
+fn loose_pod(namespace: &str, containers: &Value, ready: &str) -> Value {
+    json!({
+        "metadata": {"name": "loose", "namespace": namespace, "uid": "u", "labels": {}},
+        "spec": {"containers": containers},
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]},
+    })
+}
+
+fn gateway_api(version: &str) -> Value {
+    json!({
+        "metadata": {"name": "gateways.gateway.networking.k8s.io", "annotations": {
+            "gateway.networking.k8s.io/bundle-version": version}},
+        "spec": {"group": "gateway.networking.k8s.io", "scope": "Namespaced", "names": {}, "versions": [{"name": "v1"}]},
+        "status": {"storedVersions": ["v1"]},
+    })
+}
+
+fn replicas(deployment: &mut Value, count: u32) {
+    deployment["spec"]["replicas"] = json!(count);
+    for key in ["replicas", "updatedReplicas", "readyReplicas"] {
+        deployment["status"][key] = json!(count);
+    }
+}
+
+fn not_ready(object: &mut Value) {
+    for condition in object["status"]["conditions"].as_array_mut().unwrap() {
+        if condition["type"] == "Ready" {
+            condition["status"] = json!("False");
+        }
+    }
+}
+
+/// What an API server shows in one place, and the one code that is found for it.
+fn bends() -> Vec<(&'static str, &'static str, Bend)> {
+    let proxy = json!([{"name": "istio-proxy", "image": "docker.io/istio/proxyv2:1.29.8"}]);
+    let app = json!([{"name": "dns", "image": "coredns:1"}]);
+    let old_hook = json!({
+        "metadata": {"name": "istio-sidecar-injector-canary", "labels": {"istio.io/rev": "canary"}},
+        "webhooks": [{"name": "rev", "sideEffects": "None", "admissionReviewVersions": ["v1"], "clientConfig": {
+            "caBundle": "Y2E=", "service": {"name": "istiod-canary", "namespace": "istio-system"}}}],
+    });
+    let filter = json!({
+        "metadata": {"name": "lua", "namespace": "shop"},
+        "spec": {"configPatches": [
+            {"applyTo": "HTTP_FILTER", "match": {"proxy": {"proxyVersion": "^1\\.29.*"}}, "patch": {"operation": "MERGE"}}
+        ]},
+    });
+    vec![
+        ("NODE_NOT_READY", "nodes", Box::new(|nodes| not_ready(&mut nodes[0]))),
+        ("NO_NODES", "nodes", Box::new(Vec::clear)),
+        ("SYSTEM_POD_NOT_READY", "pods", one_more(loose_pod("kube-system", &app, "False"))),
+        ("ISTIOD_NOT_READY", "deployments", named("istiod", |it| it["status"]["readyReplicas"] = json!(1))),
+        ("ISTIOD_MISSING", "deployments", without("app", "istiod")),
+        (
+            "ISTIOD_VERSION",
+            "pods",
+            pod("istiod-", |it| it["spec"]["containers"][0]["image"] = json!("pilot@sha256:0")),
+        ),
+        ("ISTIOD_SINGLE", "deployments", named("istiod", |it| replicas(it, 1))),
+        ("ISTIOD_WITHOUT_BUDGET", "poddisruptionbudgets", Box::new(Vec::clear)),
+        (
+            "PROXY_VERSION",
+            "pods",
+            pod("cart-", |it| it["spec"]["containers"][0]["image"] = json!("proxyv2:1.28.1")),
+        ),
+        (
+            "ISTIO_CRD_NOT_OWNED",
+            "customresourcedefinitions",
+            named("gateways.networking.istio.io", |it| it["metadata"]["labels"] = json!({})),
+        ),
+        (
+            "ISTIO_CRDS_MISSING",
+            "customresourcedefinitions",
+            Box::new(|objects| objects.retain(|one| one["spec"]["group"] != "networking.istio.io")),
+        ),
+        (
+            "ISTIO_CRD_STORED_VERSION",
+            "customresourcedefinitions",
+            named("gateways.networking.istio.io", |it| {
+                it["status"]["storedVersions"] = json!(["v1alpha3", "v1"]);
+            }),
+        ),
+        ("GATEWAY_API_NO_WAY_BACK", "customresourcedefinitions", one_more(gateway_api("v1.5.0"))),
+        ("GATEWAY_API_TOO_OLD", "customresourcedefinitions", one_more(gateway_api("v1.4.1"))),
+        ("WEBHOOK_UNREACHABLE", "mutatingwebhookconfigurations", one_more(old_hook)),
+        (
+            "WEBHOOK_WITHOUT_CA",
+            "validatingwebhookconfigurations",
+            Box::new(|objects| objects[0]["webhooks"][0]["clientConfig"]["caBundle"] = json!("")),
+        ),
+        ("ENVOY_FILTER_VERSION", "envoyfilters", one_more(filter)),
+        (
+            "FLUX_SUSPENDED",
+            "gitrepositories",
+            Box::new(|objects| objects[0]["spec"]["suspend"] = json!(true)),
+        ),
+        ("KUSTOMIZATION_NOT_READY", "kustomizations", Box::new(|objects| not_ready(&mut objects[0]))),
+        (
+            "NO_KUSTOMIZATION",
+            "kustomizations",
+            Box::new(|objects| objects[0]["spec"]["path"] = json!("./elsewhere")),
+        ),
+        ("HELM_RELEASE_NOT_READY", "helmreleases", named("istiod", not_ready)),
+        ("NO_HELM_RELEASES", "helmreleases", Box::new(Vec::clear)),
+        (
+            "DRIFT_DETECTION",
+            "helmreleases",
+            named("istiod", |it| it["spec"]["driftDetection"] = json!({"mode": "enabled"})),
+        ),
+        (
+            "WORKLOAD_NOT_READY",
+            "statefulsets",
+            named("ledger", |it| it["status"]["readyReplicas"] = json!(1)),
+        ),
+        (
+            "RESTART_ON_DELETE",
+            "statefulsets",
+            named("ledger", |it| it["spec"]["updateStrategy"] = json!({"type": "OnDelete"})),
+        ),
+        ("INJECTION_LOST", "namespaces", named("shop", |it| it["metadata"]["labels"] = json!({}))),
+        (
+            "PROXY_BY_HAND",
+            "deployments",
+            named("web", |it| {
+                let containers = it["spec"]["template"]["spec"]["containers"].as_array_mut().unwrap();
+                containers.push(json!({"name": "istio-proxy", "image": "proxyv2:1.29.8"}));
+            }),
+        ),
+        ("PROXY_NOT_RESTARTED", "pods", one_more(loose_pod("shop", &proxy, "True"))),
+    ]
+}
+
+/// What no API server shows: EKS, Datadog, the API's version. Their own tests are in the domain and the adapters.
+const ELSEWHERE: [&str; 11] = [
+    "EKS_NOT_ACTIVE",
+    "EKS_HEALTH_ISSUE",
+    "KUBERNETES_UNSUPPORTED",
+    "KUBERNETES_UNKNOWN",
+    "KUBERNETES_OVERRIDDEN",
+    "FLUX_TOO_OLD",
+    "NO_BASELINE",
+    "THIN_BASELINE",
+    "MONITOR_FIRING",
+    "MONITOR_MUTED",
+    "MONITOR_NO_ANSWER",
+];
+
+#[tokio::test(flavor = "current_thread")]
+async fn one_thing_bent_is_found_by_its_own_check_alone() {
+    let mut seen = BTreeSet::from(ELSEWHERE);
+    for (code, resource, bend) in bends() {
+        let (ending, told) = found(&fleet(), |house| house.world.show(CLUSTER, resource, bend)).await;
+        let codes: BTreeSet<&str> = told.iter().map(|one| one.0.as_str()).collect();
+        assert_eq!(codes, BTreeSet::from([code]), "{resource}: {told:?}");
+        match told[0].1 {
+            Severity::Blocking => assert_eq!(ending, "GateFailed", "{code}"),
+            Severity::Unknown => assert_eq!(ending, "Halted", "{code}"),
+            Severity::Warning => assert_ne!(ending, "GateFailed", "{code}"),
+        }
+        seen.insert(code);
+    }
+    let all: BTreeSet<&str> = ALL.iter().flat_map(|check| check.codes).map(|code| code.code).collect();
+    assert_eq!(seen, all, "every code is bent somewhere");
 }

@@ -5,16 +5,28 @@
 //! listed in [`ALL`] does not compile (`dead_code`); docs/checks.md is made from the list.
 
 mod baseline;
+mod definitions;
+mod drift_detection;
 mod eks_active;
 mod eks_health;
+mod envoy_filters;
+mod flux_api;
 mod flux_suspended;
+mod gateway_api;
 mod helm_releases;
 mod istiod_ready;
+mod istiod_redundancy;
 mod istiod_version;
 mod kubernetes_version;
+mod kustomizations_ready;
 mod monitors;
 mod nodes_ready;
 mod proxy_version;
+mod restart_injection;
+mod restart_strategy;
+mod restart_strays;
+mod system_pods;
+mod webhooks;
 mod workloads_ready;
 
 use crate::compatibility::Compatibility;
@@ -23,17 +35,29 @@ use crate::{
 };
 
 /// Every check, in the order people read them.
-pub const ALL: [&Check; 12] = [
+pub const ALL: [&Check; 24] = [
     &eks_active::CHECK,
     &eks_health::CHECK,
     &kubernetes_version::CHECK,
     &nodes_ready::CHECK,
+    &system_pods::CHECK,
     &istiod_ready::CHECK,
     &istiod_version::CHECK,
+    &istiod_redundancy::CHECK,
     &proxy_version::CHECK,
+    &definitions::CHECK,
+    &gateway_api::CHECK,
+    &webhooks::CHECK,
+    &envoy_filters::CHECK,
+    &flux_api::CHECK,
     &flux_suspended::CHECK,
+    &kustomizations_ready::CHECK,
     &helm_releases::CHECK,
+    &drift_detection::CHECK,
     &workloads_ready::CHECK,
+    &restart_strategy::CHECK,
+    &restart_injection::CHECK,
+    &restart_strays::CHECK,
     &baseline::CHECK,
     &monitors::CHECK,
 ];
@@ -105,6 +129,20 @@ pub enum Source {
     Flux,
     /// Pods with proxies, and the workloads they belong to.
     Workloads,
+    /// Pods of kube-system and istio-system.
+    SystemPods,
+    /// CustomResourceDefinitions.
+    Definitions,
+    /// Webhook configurations, and the endpoints of their services.
+    Webhooks,
+    /// PodDisruptionBudgets.
+    Budgets,
+    /// EnvoyFilters.
+    EnvoyFilters,
+    /// Labels of namespaces.
+    Namespaces,
+    /// Pods with proxies and without a workload.
+    Strays,
     /// Request series in Datadog.
     Traffic,
     /// Monitors in Datadog.
@@ -113,8 +151,22 @@ pub enum Source {
 
 impl Source {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Eks, Self::Nodes, Self::Istiod, Self::Flux, Self::Workloads, Self::Traffic, Self::Monitors];
+    pub const ALL: [Self; 14] = [
+        Self::Eks,
+        Self::Nodes,
+        Self::Istiod,
+        Self::Flux,
+        Self::Workloads,
+        Self::SystemPods,
+        Self::Definitions,
+        Self::Webhooks,
+        Self::Budgets,
+        Self::EnvoyFilters,
+        Self::Namespaces,
+        Self::Strays,
+        Self::Traffic,
+        Self::Monitors,
+    ];
 
     /// The code of the finding that it could not be read.
     pub fn code(self) -> &'static str {
@@ -124,6 +176,13 @@ impl Source {
             Self::Istiod => "ISTIOD_UNREAD",
             Self::Flux => "FLUX_UNREAD",
             Self::Workloads => "WORKLOADS_UNREAD",
+            Self::SystemPods => "SYSTEM_PODS_UNREAD",
+            Self::Definitions => "DEFINITIONS_UNREAD",
+            Self::Webhooks => "WEBHOOKS_UNREAD",
+            Self::Budgets => "BUDGETS_UNREAD",
+            Self::EnvoyFilters => "ENVOY_FILTERS_UNREAD",
+            Self::Namespaces => "NAMESPACES_UNREAD",
+            Self::Strays => "STRAYS_UNREAD",
             Self::Traffic => "TRAFFIC_UNREAD",
             Self::Monitors => "MONITORS_UNREAD",
         }
@@ -137,6 +196,13 @@ impl Source {
             Self::Istiod => "Deployments and pods of istiod",
             Self::Flux => "GitRepositories, Kustomizations and HelmReleases",
             Self::Workloads => "pods with proxies and their workloads",
+            Self::SystemPods => "pods of kube-system and istio-system",
+            Self::Definitions => "CustomResourceDefinitions",
+            Self::Webhooks => "webhook configurations and endpoints of their services",
+            Self::Budgets => "PodDisruptionBudgets",
+            Self::EnvoyFilters => "EnvoyFilters",
+            Self::Namespaces => "namespaces",
+            Self::Strays => "pods with proxies and without a workload",
             Self::Traffic => "request series in Datadog",
             Self::Monitors => "monitors in Datadog",
         }
@@ -155,6 +221,13 @@ impl Subject<'_> {
             Source::Istiod => self.facts.istiod.as_ref().err(),
             Source::Flux => self.facts.flux.as_ref().err(),
             Source::Workloads => self.facts.workloads.as_ref().err(),
+            Source::SystemPods => self.facts.system_pods.as_ref().err(),
+            Source::Definitions => self.facts.definitions.as_ref().err(),
+            Source::Webhooks => self.facts.webhooks.as_ref().err(),
+            Source::Budgets => self.facts.budgets.as_ref().err(),
+            Source::EnvoyFilters => self.facts.envoy_filters.as_ref().err(),
+            Source::Namespaces => self.facts.namespaces.as_ref().err(),
+            Source::Strays => self.facts.strays.as_ref().err(),
             Source::Traffic => self.baseline.as_ref().err(),
             Source::Monitors => self.monitors.as_ref().err(),
         }
@@ -192,6 +265,17 @@ impl Subject<'_> {
                 self.name(),
                 format!("{}; not known: {}", unread.why, codes.join(", ")),
                 "make it readable and start again: what is not known is never a pass",
+            ));
+        }
+        let is_told = |check: &&&Check| {
+            check.reads.iter().any(|one| Source::ALL.contains(one) && self.unread(*one).is_some())
+        };
+        for check in open.iter().filter(|check| !is_told(check)) {
+            found.push(Finding::unknown(
+                "CHECK_OPEN",
+                self.name(),
+                format!("no answer to: {}", check.asks),
+                "this is a fault of GUARD: report it",
             ));
         }
         found

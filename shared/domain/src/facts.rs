@@ -1,10 +1,18 @@
 //! What adapters report about a cluster, in plain words of our own. No vendor's type comes this far.
 
+#[cfg(test)]
+pub(crate) mod fixtures;
+mod surroundings;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Component, IstioVersion, Reading, Unread};
+
+pub use surroundings::{
+    BudgetFacts, DefinitionFacts, EnvoyFilterFacts, NamespaceFacts, PodFacts, TemplateFacts, WebhookFacts,
+};
 
 /// Readiness of one Deployment, StatefulSet or DaemonSet. Numbers are pods.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +98,8 @@ pub struct HelmReleaseFacts {
     pub is_observed: bool,
     /// `spec.suspend`.
     pub is_suspended: bool,
+    /// `spec.driftDetection.mode` is `enabled`.
+    pub corrects_drift: bool,
     /// Condition Ready.
     pub ready: Condition,
     /// `history[0].chartVersion` where `history[0].status` is `deployed`.
@@ -129,6 +139,8 @@ pub struct FluxFacts {
     pub suspended_sources: Vec<String>,
     /// Every HelmRelease of an Istio chart.
     pub releases: Vec<HelmReleaseFacts>,
+    /// The version in which HelmReleases are served, for example `v2`.
+    pub helm_api: String,
 }
 
 /// What a health gate reads from a cluster. Each part may be unreadable by itself.
@@ -144,6 +156,20 @@ pub struct ClusterFacts {
     pub istiod: Reading<IstiodFacts>,
     /// Injected workloads.
     pub workloads: Reading<Vec<WorkloadFacts>>,
+    /// Pods with a proxy that belong to nothing GUARD can restart, `namespace/Kind name`.
+    pub strays: Reading<Vec<String>>,
+    /// Pods of kube-system and istio-system that are not done.
+    pub system_pods: Reading<Vec<PodFacts>>,
+    /// Definitions of Istio and the Gateway API.
+    pub definitions: Reading<Vec<DefinitionFacts>>,
+    /// Istio's webhook configurations.
+    pub webhooks: Reading<Vec<WebhookFacts>>,
+    /// PodDisruptionBudgets.
+    pub budgets: Reading<Vec<BudgetFacts>>,
+    /// EnvoyFilters.
+    pub envoy_filters: Reading<Vec<EnvoyFilterFacts>>,
+    /// Namespaces by name.
+    pub namespaces: Reading<BTreeMap<String, NamespaceFacts>>,
 }
 
 impl ClusterFacts {
@@ -155,18 +181,44 @@ impl ClusterFacts {
             flux: Err(why.clone()),
             istiod: Err(why.clone()),
             workloads: Err(why.clone()),
+            strays: Err(why.clone()),
+            system_pods: Err(why.clone()),
+            definitions: Err(why.clone()),
+            webhooks: Err(why.clone()),
+            budgets: Err(why.clone()),
+            envoy_filters: Err(why.clone()),
+            namespaces: Err(why.clone()),
         }
     }
 
     /// The reasons why parts are not known.
     pub fn gaps(&self) -> impl Iterator<Item = &Unread> {
-        let Self { eks, nodes, flux, istiod, workloads } = self;
+        let Self {
+            eks,
+            nodes,
+            flux,
+            istiod,
+            workloads,
+            strays: _,
+            system_pods,
+            definitions,
+            webhooks,
+            budgets,
+            envoy_filters,
+            namespaces,
+        } = self;
         [
             eks.as_ref().err(),
             nodes.as_ref().err(),
             flux.as_ref().err(),
             istiod.as_ref().err(),
             workloads.as_ref().err(),
+            system_pods.as_ref().err(),
+            definitions.as_ref().err(),
+            webhooks.as_ref().err(),
+            budgets.as_ref().err(),
+            envoy_filters.as_ref().err(),
+            namespaces.as_ref().err(),
         ]
         .into_iter()
         .flatten()
@@ -224,6 +276,8 @@ pub struct WorkloadFacts {
     /// Version of container `istio-proxy` of each pod, in either container list, to number of pods. `None` is an
     /// image whose tag names no version.
     pub proxies: Vec<(Option<IstioVersion>, u32)>,
+    /// What its next pods are made from.
+    pub template: TemplateFacts,
 }
 
 impl WorkloadFacts {
@@ -264,61 +318,6 @@ pub struct MonitorFacts {
     pub state: String,
     /// Muted by a downtime or by its options.
     pub is_muted: bool,
-}
-
-#[cfg(test)]
-pub(crate) mod fixtures {
-    use super::*;
-
-    pub(crate) fn complete(pods: u32) -> RolloutCounts {
-        RolloutCounts { desired: pods, updated: pods, ready: pods, total: pods, is_observed: true }
-    }
-
-    /// A cluster in which nothing is wrong, at this version everywhere.
-    pub(crate) fn healthy(version: &IstioVersion) -> ClusterFacts {
-        let ready = Condition { status: Some(true), ..Default::default() };
-        ClusterFacts {
-            eks: Ok(EksFacts {
-                status: "ACTIVE".into(),
-                health_issues: vec![],
-                kubernetes_version: "1.33".into(),
-            }),
-            nodes: Ok(vec![NodeFacts { name: "n1".into(), is_ready: true }]),
-            flux: Ok(FluxFacts {
-                kustomizations: vec![KustomizationFacts {
-                    name: "flux-system/istio".into(),
-                    path: "clusters/c1".into(),
-                    is_suspended: false,
-                    applied_commit: None,
-                    ready: ready.clone(),
-                }],
-                suspended_sources: vec![],
-                releases: vec![HelmReleaseFacts {
-                    name: "istio-system/istiod".into(),
-                    component: Component::Istiod,
-                    spec_version: Some(version.to_string()),
-                    is_observed: true,
-                    is_suspended: false,
-                    ready,
-                    deployed_version: Some(version.to_string()),
-                }],
-            }),
-            istiod: Ok(IstiodFacts {
-                deployments: [("istio-system/istiod".to_owned(), complete(2))].into(),
-                pods: vec![(Some(version.clone()), 2)],
-            }),
-            workloads: Ok(vec![WorkloadFacts {
-                workload: WorkloadRef {
-                    namespace: "shop".into(),
-                    kind: WorkloadKind::Deployment,
-                    name: "web".into(),
-                },
-                counts: complete(3),
-                restart_mark: None,
-                proxies: vec![(Some(version.clone()), 3)],
-            }]),
-        }
-    }
 }
 
 #[cfg(test)]

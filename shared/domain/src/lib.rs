@@ -46,8 +46,9 @@ pub use config::{
     ValidationConfig,
 };
 pub use facts::{
-    ClusterFacts, Condition, EksFacts, FluxFacts, HelmReleaseFacts, IstiodFacts, KustomizationFacts,
-    MonitorFacts, NodeFacts, RolloutCounts, RolloutFacts, TrafficWindow, WorkloadFacts, WorkloadKind,
+    BudgetFacts, ClusterFacts, Condition, DefinitionFacts, EksFacts, EnvoyFilterFacts, FluxFacts,
+    HelmReleaseFacts, IstiodFacts, KustomizationFacts, MonitorFacts, NamespaceFacts, NodeFacts, PodFacts,
+    RolloutCounts, RolloutFacts, TemplateFacts, TrafficWindow, WebhookFacts, WorkloadFacts, WorkloadKind,
     WorkloadRef,
 };
 pub use finding::{Finding, Severity, Verdict};

@@ -107,6 +107,7 @@ mod tests {
                 is_observed: true,
             },
             restart_mark: mark.map(Into::into),
+            template: TemplateFacts::default(),
             proxies: vec![(Some(v(version)), 2)],
         }
     }

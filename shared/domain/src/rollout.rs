@@ -161,6 +161,7 @@ mod tests {
                 is_observed: true,
                 is_suspended: false,
                 ready: Condition { status: Some(true), ..Default::default() },
+                corrects_drift: false,
                 deployed_version: Some("1.30.5+0123456789ab".into()),
             }],
             istiod: IstiodFacts {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::chance;
 use crate::flux::Flux;
@@ -32,7 +33,23 @@ pub(crate) struct Cluster {
     pub(crate) failing_upgrade: Option<(String, String)>,
     /// Resources (plural names) that GUARD's role may not read or change.
     pub(crate) forbidden: Vec<String>,
+    /// What its API server shows otherwise than it is.
+    pub(crate) bends: Vec<Bend>,
     pub(crate) born: Timestamp,
+}
+
+type Change = dyn Fn(&mut Vec<Value>) + Send + Sync;
+
+/// Objects of one resource, as a test wants them to be shown.
+pub(crate) struct Bend {
+    pub(crate) plural: String,
+    pub(crate) change: Box<Change>,
+}
+
+impl std::fmt::Debug for Bend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bend").field("plural", &self.plural).finish_non_exhaustive()
+    }
 }
 
 impl Cluster {
@@ -51,6 +68,7 @@ impl Cluster {
             only_istiod: None,
             failing_upgrade: None,
             forbidden: Vec::new(),
+            bends: Vec::new(),
             born,
         }
     }

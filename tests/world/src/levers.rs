@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::World;
+use crate::cluster::Bend;
 use crate::datadog::{ActiveRegression, Shock, Silence};
 use crate::git::Note;
 use crate::gitlab::{MergeState, Project};
@@ -222,6 +223,19 @@ impl World {
     pub fn forbid(&self, cluster_id: &str, resource: &str) {
         if let Some(cluster) = self.state().clusters.get_mut(cluster_id) {
             cluster.forbidden.push(resource.to_owned());
+        }
+    }
+
+    /// From now on a cluster's API server shows the objects of a resource (its plural name) as this function leaves them.
+    /// For what no other lever can do: nothing else in the world follows from it.
+    pub fn show(
+        &self,
+        cluster_id: &str,
+        resource: &str,
+        change: impl Fn(&mut Vec<serde_json::Value>) + Send + Sync + 'static,
+    ) {
+        if let Some(cluster) = self.state().clusters.get_mut(cluster_id) {
+            cluster.bends.push(Bend { plural: resource.to_owned(), change: Box::new(change) });
         }
     }
 

@@ -11,6 +11,9 @@ pub(crate) trait Workload {
     fn counts(&self) -> RolloutCounts;
 
     fn template(&self) -> Option<&PodTemplateSpec>;
+
+    /// Changed templates replace no pod.
+    fn is_on_delete(&self) -> bool;
 }
 
 /// Kubernetes counts in `i32`, and an absent count is zero.
@@ -40,6 +43,10 @@ impl Workload for Deployment {
     fn template(&self) -> Option<&PodTemplateSpec> {
         self.spec.as_ref().map(|spec| &spec.template)
     }
+
+    fn is_on_delete(&self) -> bool {
+        false
+    }
 }
 
 impl Workload for StatefulSet {
@@ -59,6 +66,11 @@ impl Workload for StatefulSet {
     fn template(&self) -> Option<&PodTemplateSpec> {
         self.spec.as_ref().map(|spec| &spec.template)
     }
+
+    fn is_on_delete(&self) -> bool {
+        let strategy = self.spec.as_ref().and_then(|spec| spec.update_strategy.as_ref());
+        strategy.is_some_and(|strategy| strategy.type_.as_deref() == Some("OnDelete"))
+    }
 }
 
 impl Workload for DaemonSet {
@@ -77,6 +89,11 @@ impl Workload for DaemonSet {
 
     fn template(&self) -> Option<&PodTemplateSpec> {
         self.spec.as_ref().map(|spec| &spec.template)
+    }
+
+    fn is_on_delete(&self) -> bool {
+        let strategy = self.spec.as_ref().and_then(|spec| spec.update_strategy.as_ref());
+        strategy.is_some_and(|strategy| strategy.type_.as_deref() == Some("OnDelete"))
     }
 }
 

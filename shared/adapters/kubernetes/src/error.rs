@@ -11,6 +11,8 @@ use serde::Deserialize;
 #[error("{error}")]
 pub(crate) struct Refusal {
     status: Option<StatusCode>,
+    /// Where an expired list may be gone on with.
+    go_on: Option<String>,
     error: TaskError,
 }
 
@@ -21,13 +23,23 @@ struct Status {
     reason: String,
     #[serde(default)]
     message: String,
+    #[serde(default)]
+    metadata: Metadata,
+}
+
+#[derive(Default, Deserialize)]
+struct Metadata {
+    #[serde(default, rename = "continue")]
+    go_on: Option<String>,
 }
 
 impl Refusal {
     pub(crate) fn of_answer(answer: &Response<Bytes>, label: &str) -> Self {
         let status = answer.status();
         // A missing API and an overloaded server answer in plain text, not with a Status object.
-        let detail = serde_json::from_slice::<Status>(answer.body()).map_or_else(
+        let told = serde_json::from_slice::<Status>(answer.body());
+        let go_on = told.as_ref().ok().and_then(|told| told.metadata.go_on.clone());
+        let detail = told.map_or_else(
             |_| String::from_utf8_lossy(answer.body()).into_owned(),
             |told| match (told.reason.as_str(), told.message.as_str()) {
                 (reason, "") => reason.to_owned(),
@@ -35,17 +47,22 @@ impl Refusal {
                 (reason, message) => format!("{reason}: {message}"),
             },
         );
-        Self { status: Some(status), error: refusal(label, status, answer.headers(), &detail) }
+        Self { status: Some(status), go_on, error: refusal(label, status, answer.headers(), &detail) }
     }
 
     pub(crate) fn unanswered(error: &TransportError, label: &str) -> Self {
-        Self { status: None, error: TaskError::from(error).context(label) }
+        Self { status: None, go_on: None, error: TaskError::from(error).context(label) }
     }
 }
 
 /// The status an API server refused with, if that is what happened.
 pub(crate) fn status(error: &kube::Error) -> Option<StatusCode> {
     refusal_in(error).and_then(|refusal| refusal.status)
+}
+
+/// The token with which an API server lets an expired list be gone on with, in the state of then.
+pub(crate) fn go_on(error: &kube::Error) -> Option<String> {
+    refusal_in(error)?.go_on.clone().filter(|token| !token.is_empty())
 }
 
 fn refusal_in(error: &kube::Error) -> Option<&Refusal> {

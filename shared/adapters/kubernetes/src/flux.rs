@@ -28,6 +28,14 @@ struct Spec {
     path: Option<String>,
     /// HelmRelease.
     chart: Option<ChartTemplate>,
+    /// HelmRelease.
+    drift_detection: Option<DriftDetection>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct DriftDetection {
+    #[serde(default)]
+    mode: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -77,7 +85,7 @@ pub(crate) async fn facts(client: &Client) -> Result<FluxFacts, TaskError> {
     Ok(FluxFacts {
         kustomizations: kustomizations(client).await?,
         suspended_sources: suspended_sources(client).await?,
-        releases: releases(client).await?,
+        ..releases(client).await?
     })
 }
 
@@ -94,9 +102,12 @@ async fn suspended_sources(client: &Client) -> Result<Vec<String>, TaskError> {
         .context("list GitRepositories")
 }
 
-async fn releases(client: &Client) -> Result<Vec<HelmReleaseFacts>, TaskError> {
+/// Releases, and the version they are served in.
+async fn releases(client: &Client) -> Result<FluxFacts, TaskError> {
     let api = flux_api(client, HELM, "HelmRelease", "helmreleases").await?;
-    list::all(&api, None, |object| release(&object)).await.context("list HelmReleases")
+    let releases = list::all(&api, None, |object| release(&object)).await.context("list HelmReleases")?;
+    let helm_api = api.resource_url().rsplit('/').nth(1).unwrap_or_default().to_owned();
+    Ok(FluxFacts { releases, helm_api, ..FluxFacts::default() })
 }
 
 /// The kind in the version this cluster prefers: Flux serves and removes versions release by release.
@@ -155,6 +166,7 @@ fn release(object: &FluxObject) -> Option<HelmReleaseFacts> {
         spec_version: chart.version.clone(),
         is_observed: is_observed(object.metadata.generation, status.observed_generation),
         is_suspended: object.spec.suspend.unwrap_or_default(),
+        corrects_drift: object.spec.drift_detection.as_ref().is_some_and(|drift| drift.mode == "enabled"),
         ready: ready(&status),
         deployed_version: newest
             .filter(|snapshot| snapshot.status.as_deref() == Some("deployed"))

@@ -3,14 +3,20 @@
 //! Never here: a kubeconfig, a socket (every call goes through the transport port), a retry, a list without a limit, or
 //! a verdict about what was read. Start reading at [`Clusters`].
 
+mod budgets;
 mod client;
 mod counts;
+mod definitions;
+mod envoy_filters;
 mod error;
 mod flux;
 mod istiod;
 mod list;
+mod namespaces;
 mod nodes;
 mod restart;
+mod system_pods;
+mod webhooks;
 mod workloads;
 
 use std::fmt;
@@ -52,7 +58,7 @@ impl Clusters {
 }
 
 async fn rollout(client: &kube::Client) -> Result<RolloutFacts, TaskError> {
-    let FluxFacts { kustomizations, suspended_sources, releases } = flux::facts(client).await?;
+    let FluxFacts { kustomizations, suspended_sources, releases, .. } = flux::facts(client).await?;
     Ok(RolloutFacts { kustomizations, suspended_sources, releases, istiod: istiod::facts(client).await? })
 }
 
@@ -72,18 +78,37 @@ impl ClusterHealthReader for Clusters {
         };
         let client = client::open(&self.transport, &server)?;
         // All at once: an API server that does not answer is waited for once.
-        let (nodes, flux, istiod, workloads) = futures::join!(
+        let (nodes, flux, istiod, pods) = futures::join!(
             nodes::facts(&client),
             flux::facts(&client),
             istiod::facts(&client),
             workloads::facts(&client)
         );
+        let (system_pods, definitions, webhooks, budgets, envoy_filters, namespaces) = futures::join!(
+            system_pods::facts(&client),
+            definitions::facts(&client),
+            webhooks::facts(&client),
+            budgets::facts(&client),
+            envoy_filters::facts(&client),
+            namespaces::facts(&client)
+        );
+        let (workloads, strays) = match pods {
+            Ok((workloads, strays)) => (Ok(workloads), Ok(strays)),
+            Err(error) => (Err(Unread::from(error.clone())), Err(Unread::from(error))),
+        };
         Ok(ClusterFacts {
             eks,
             nodes: nodes.map_err(Unread::from),
             flux: flux.map_err(Unread::from),
             istiod: istiod.map_err(Unread::from),
-            workloads: workloads.map_err(Unread::from),
+            workloads,
+            strays,
+            system_pods: system_pods.map_err(Unread::from),
+            definitions: definitions.map_err(Unread::from),
+            webhooks: webhooks.map_err(Unread::from),
+            budgets: budgets.map_err(Unread::from),
+            envoy_filters: envoy_filters.map_err(Unread::from),
+            namespaces: namespaces.map_err(Unread::from),
         })
     }
 }
@@ -102,7 +127,7 @@ impl WorkloadReader for Clusters {
     async fn workloads(&self, cluster: &ClusterRecord) -> Result<Vec<WorkloadFacts>, TaskError> {
         let doing = || format!("read workloads of {}", cluster.cluster_id);
         let client = self.client(cluster).await.context(doing())?;
-        workloads::facts(&client).await.context(doing())
+        Ok(workloads::facts(&client).await.context(doing())?.0)
     }
 }
 

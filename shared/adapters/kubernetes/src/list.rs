@@ -30,6 +30,19 @@ where
     pages(labels, keep, |params| async move { api.list(&params).await }).await
 }
 
+/// The same for objects so large that a page of 500 would be too much.
+pub(crate) async fn all_large<K, T>(
+    api: &Api<K>,
+    page: u32,
+    keep: impl Fn(K) -> Option<T> + Send,
+) -> Result<Vec<T>, TaskError>
+where
+    K: Clone + DeserializeOwned + Debug + Send + Sync,
+    T: Send,
+{
+    pages(None, keep, |params| async move { api.list(&params.limit(page)).await }).await
+}
+
 /// The same for objects of which only the metadata matters: the server leaves out the rest.
 pub(crate) async fn all_metadata<K, T>(
     api: &Api<K>,
@@ -62,13 +75,22 @@ where
         params.continue_token = (!token.is_empty()).then(|| token.clone());
         let page = match fetch(params).await {
             Ok(page) => page,
-            // The continue token outlived etcd's history. Once is bad luck; a list that expires twice is too slow.
-            Err(error) if error::status(&error) == Some(StatusCode::GONE) && !was_restarted => {
-                was_restarted = true;
-                kept.clear();
-                token.clear();
-                continue;
-            }
+            // The continue token outlived etcd's history. The server says how to go on after the same name in its state
+            // of now: nothing comes twice, and what came and went meanwhile is missing, as in a list a moment later.
+            // Without that, the list is begun again: once is bad luck, twice is too slow.
+            Err(error) if error::status(&error) == Some(StatusCode::GONE) => match error::go_on(&error) {
+                Some(next) => {
+                    token = next;
+                    continue;
+                }
+                None if !was_restarted => {
+                    was_restarted = true;
+                    kept.clear();
+                    token.clear();
+                    continue;
+                }
+                None => return Err(error::task_error(&error)),
+            },
             Err(error) => return Err(error::task_error(&error)),
         };
         token = page.metadata.continue_.unwrap_or_default();

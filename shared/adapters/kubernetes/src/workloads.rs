@@ -1,13 +1,13 @@
 //! The data plane, found from the pods that run.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Debug;
 
-use guard_domain::{IstioVersion, WorkloadFacts, WorkloadKind, WorkloadRef};
+use guard_domain::{IstioVersion, TemplateFacts, WorkloadFacts, WorkloadKind, WorkloadRef};
 use guard_tasks::{Context as _, TaskError};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Api, Client, ResourceExt as _};
 use serde::de::DeserializeOwned;
@@ -19,23 +19,29 @@ use crate::restart::RESTART_ANNOTATION;
 /// The sidecar, and the only container of a gateway.
 const PROXY: &str = "istio-proxy";
 
+/// What a pod says about its own injection; the label goes before the annotation.
+const INJECT: &str = "sidecar.istio.io/inject";
+
 /// A pod with a proxy, and what controls it.
 struct ProxyPod {
     namespace: String,
-    owner: OwnerReference,
+    name: String,
+    owner: Option<OwnerReference>,
     version: Option<IstioVersion>,
 }
 
 /// Pods by version of one workload.
 type Proxies = BTreeMap<Option<IstioVersion>, u32>;
 
-pub(crate) async fn facts(client: &Client) -> Result<Vec<WorkloadFacts>, TaskError> {
+/// Workloads that GUARD can restart, and the pods with a proxy that belong to none.
+pub(crate) async fn facts(client: &Client) -> Result<(Vec<WorkloadFacts>, Vec<String>), TaskError> {
     let pods = proxy_pods(client).await?;
     let owners_of_sets = replica_set_owners(client, &pods).await?;
-    let mut proxies: BTreeMap<WorkloadRef, Proxies> = BTreeMap::new();
+    let (mut proxies, mut strays) = (BTreeMap::<WorkloadRef, Proxies>::new(), BTreeSet::new());
     for pod in pods {
-        if let Some(workload) = workload_of(&pod, &owners_of_sets) {
-            *proxies.entry(workload).or_default().entry(pod.version).or_default() += 1;
+        match workload_of(&pod, &owners_of_sets) {
+            Some(workload) => *proxies.entry(workload).or_default().entry(pod.version).or_default() += 1,
+            None => _ = strays.insert(stray(&pod, &owners_of_sets)),
         }
     }
     let mut found = Vec::new();
@@ -44,7 +50,7 @@ pub(crate) async fn facts(client: &Client) -> Result<Vec<WorkloadFacts>, TaskErr
     read_kind::<DaemonSet>(client, &mut proxies, &mut found).await?;
     // What is left in `proxies` was deleted between the two lists: it runs no more.
     found.sort_by(|a, b| a.workload.cmp(&b.workload));
-    Ok(found)
+    Ok((found, strays.into_iter().collect()))
 }
 
 async fn proxy_pods(client: &Client) -> Result<Vec<ProxyPod>, TaskError> {
@@ -56,7 +62,8 @@ async fn proxy_pods(client: &Client) -> Result<Vec<ProxyPod>, TaskError> {
         }
         Some(ProxyPod {
             namespace: pod.namespace().unwrap_or_default(),
-            owner: controller(&pod.metadata)?.clone(),
+            owner: controller(&pod.metadata).cloned(),
+            name: pod.name_any(),
             version,
         })
     })
@@ -69,7 +76,7 @@ async fn replica_set_owners(
     client: &Client,
     pods: &[ProxyPod],
 ) -> Result<HashMap<String, OwnerReference>, TaskError> {
-    if !pods.iter().any(|pod| pod.owner.kind == "ReplicaSet") {
+    if !pods.iter().any(|pod| pod.owner.as_ref().is_some_and(|owner| owner.kind == "ReplicaSet")) {
         return Ok(HashMap::new());
     }
     let api: Api<ReplicaSet> = Api::all(client.clone());
@@ -85,12 +92,28 @@ async fn replica_set_owners(
 /// The workload at the end of the pod's owner chain, if GUARD can restart its kind. Jobs, bare pods and the workloads of
 /// other controllers are not.
 fn workload_of(pod: &ProxyPod, owners_of_sets: &HashMap<String, OwnerReference>) -> Option<WorkloadRef> {
-    let owner =
-        if is_apps(&pod.owner, "ReplicaSet") { owners_of_sets.get(&pod.owner.uid)? } else { &pod.owner };
+    let owner = owner(pod, owners_of_sets)?;
     let kind = [WorkloadKind::Deployment, WorkloadKind::StatefulSet, WorkloadKind::DaemonSet]
         .into_iter()
         .find(|kind| is_apps(owner, kind.as_str()))?;
     Some(WorkloadRef { namespace: pod.namespace.clone(), kind, name: owner.name.clone() })
+}
+
+/// What controls the pod, or the ReplicaSet that does.
+fn owner<'a>(
+    pod: &'a ProxyPod,
+    owners_of_sets: &'a HashMap<String, OwnerReference>,
+) -> Option<&'a OwnerReference> {
+    let owner = pod.owner.as_ref()?;
+    if is_apps(owner, "ReplicaSet") { owners_of_sets.get(&owner.uid) } else { Some(owner) }
+}
+
+/// `shop/Rollout web`: who restarts it, since GUARD cannot.
+fn stray(pod: &ProxyPod, owners_of_sets: &HashMap<String, OwnerReference>) -> String {
+    match owner(pod, owners_of_sets) {
+        Some(owner) => format!("{}/{} {}", pod.namespace, owner.kind, owner.name),
+        None => format!("{}/Pod {}", pod.namespace, pod.name),
+    }
 }
 
 /// The group counts: other projects have a `StatefulSet` and a `DaemonSet` too.
@@ -128,6 +151,7 @@ where
         let annotations = object.template().and_then(|template| template.metadata.as_ref());
         Some(WorkloadFacts {
             counts: object.counts(),
+            template: template_facts(object.template(), object.is_on_delete()),
             restart_mark: annotations
                 .and_then(|metadata| metadata.annotations.as_ref())
                 .and_then(|annotations| annotations.get(RESTART_ANNOTATION).cloned()),
@@ -139,6 +163,25 @@ where
     .context(format!("list {}s", K::KIND.as_str()))?;
     found.extend(read);
     Ok(())
+}
+
+fn template_facts(template: Option<&PodTemplateSpec>, is_on_delete: bool) -> TemplateFacts {
+    let metadata = template.and_then(|template| template.metadata.as_ref());
+    let label = |name: &str| metadata.and_then(|one| one.labels.as_ref()?.get(name)).cloned();
+    let annotation = |name: &str| metadata.and_then(|one| one.annotations.as_ref()?.get(name)).cloned();
+    let spec = template.and_then(|template| template.spec.as_ref());
+    let containers =
+        spec.into_iter().flat_map(|spec| spec.containers.iter().chain(spec.init_containers.iter().flatten()));
+    // A gateway's template names the image `auto`, which is no image: istiod fills it in.
+    let has_own_proxy = containers
+        .filter(|container| container.name == PROXY)
+        .any(|container| container.image.as_deref().is_some_and(|image| image != "auto"));
+    TemplateFacts {
+        is_on_delete,
+        asks: label(INJECT).or_else(|| annotation(INJECT)),
+        has_revision: label("istio.io/rev").is_some(),
+        has_own_proxy,
+    }
 }
 
 /// The image of the named container, in either list: native sidecars are init containers that stay.

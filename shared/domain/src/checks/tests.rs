@@ -34,6 +34,17 @@ impl Scene {
         }
     }
 
+    /// Another upgrade of the same cluster.
+    pub(super) fn goes(&mut self, from: crate::IstioVersion, to: crate::IstioVersion) {
+        for (version, _) in &mut self.facts.istiod.as_mut().unwrap().pods {
+            *version = Some(from.clone());
+        }
+        for workload in self.facts.workloads.as_mut().unwrap() {
+            workload.proxies = vec![(Some(from.clone()), 3)];
+        }
+        (self.planned.old, self.planned.new) = (from, to);
+    }
+
     fn subject<'a>(&'a self, compatibility: &'a Compatibility) -> Subject<'a> {
         Subject {
             planned: &self.planned,
@@ -61,6 +72,13 @@ impl Scene {
             Source::Istiod => self.facts.istiod = Err(unread),
             Source::Flux => self.facts.flux = Err(unread),
             Source::Workloads => self.facts.workloads = Err(unread),
+            Source::SystemPods => self.facts.system_pods = Err(unread),
+            Source::Definitions => self.facts.definitions = Err(unread),
+            Source::Webhooks => self.facts.webhooks = Err(unread),
+            Source::Budgets => self.facts.budgets = Err(unread),
+            Source::EnvoyFilters => self.facts.envoy_filters = Err(unread),
+            Source::Namespaces => self.facts.namespaces = Err(unread),
+            Source::Strays => self.facts.strays = Err(unread),
             Source::Traffic => self.baseline = Err(unread),
             Source::Monitors => self.monitors = Err(unread),
         }
@@ -100,6 +118,7 @@ fn every_check_says_what_it_is() {
     for check in ALL {
         assert!(check.asks.ends_with('?') && check.because.ends_with('.'), "{check:?}");
         assert!(!check.reads.is_empty() && !check.codes.is_empty(), "{check:?}");
+        assert!(check.reads.iter().all(|source| Source::ALL.contains(source)), "{check:?}");
         for code in check.codes {
             assert!(codes.insert(code.code), "{} twice", code.code);
             assert!(code.code.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'));

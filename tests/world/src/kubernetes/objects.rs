@@ -173,6 +173,41 @@ pub(super) fn webhooks(cluster: &Cluster, ca_pem: &str) -> Vec<Value> {
     vec![json!({ "metadata": meta, "webhooks": forms.map(hook) })]
 }
 
+pub(super) fn validators(cluster: &Cluster, ca_pem: &str) -> Vec<Value> {
+    if !cluster.workloads.values().any(|workload| workload.role == Role::Istiod) {
+        return Vec::new();
+    }
+    let mut meta = metadata(cluster, "ValidatingWebhookConfiguration", None, "istio-validator-istio-system");
+    meta["labels"] = json!({ "app": "istiod", "istio": "istiod", "istio.io/rev": "default" });
+    let hook = json!({
+        "name": "rev.validation.istio.io",
+        "clientConfig": {
+            "service": { "name": "istiod", "namespace": "istio-system", "path": "/validate", "port": 443 },
+            "caBundle": call::base64_of(ca_pem.as_bytes()),
+        },
+        "rules": [{ "operations": ["CREATE", "UPDATE"], "apiGroups": ["networking.istio.io"], "apiVersions": ["*"], "resources": ["*"], "scope": "*" }],
+        "failurePolicy": "Fail", "matchPolicy": "Equivalent", "sideEffects": "None", "timeoutSeconds": 10,
+        "admissionReviewVersions": ["v1"],
+    });
+    vec![json!({ "metadata": meta, "webhooks": [hook] })]
+}
+
+/// One slice a service, with an endpoint for each pod.
+pub(super) fn endpoint_slices(cluster: &Cluster) -> Vec<Value> {
+    let slice = |workload: &crate::workload::Workload| {
+        let name = format!("{}-x7k2p", workload.name());
+        let mut meta = metadata(cluster, "EndpointSlice", Some(workload.namespace()), &name);
+        meta["labels"] = json!({ "kubernetes.io/service-name": workload.name(),
+            "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io" });
+        let endpoints = workload.pods.iter().map(|pod| {
+            json!({ "addresses": [format!("10.20.{}.{}", pod.node, 20 + pod.number % 200)],
+                "conditions": { "ready": pod.ready, "serving": pod.ready, "terminating": false } })
+        });
+        json!({ "metadata": meta, "addressType": "IPv4", "endpoints": endpoints.collect::<Vec<_>>(), "ports": [] })
+    };
+    cluster.workloads.values().map(slice).collect()
+}
+
 pub(super) fn definitions(cluster: &Cluster) -> Vec<Value> {
     let istio = [
         ("virtualservices", "networking.istio.io", "VirtualService"),

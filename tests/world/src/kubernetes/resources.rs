@@ -29,7 +29,7 @@ const fn of(
 
 const SOURCE: &str = "source.toolkit.fluxcd.io";
 
-pub(super) static SERVED: [Resource; 16] = [
+pub(super) static SERVED: [Resource; 19] = [
     of("", "v1", "nodes", "Node", false),
     of("", "v1", "namespaces", "Namespace", false),
     of("", "v1", "pods", "Pod", true),
@@ -47,6 +47,15 @@ pub(super) static SERVED: [Resource; 16] = [
         "MutatingWebhookConfiguration",
         false,
     ),
+    of(
+        "admissionregistration.k8s.io",
+        "v1",
+        "validatingwebhookconfigurations",
+        "ValidatingWebhookConfiguration",
+        false,
+    ),
+    of("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", true),
+    of("networking.istio.io", "v1alpha3", "envoyfilters", "EnvoyFilter", true),
     of("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", false),
     of(SOURCE, "v1", "gitrepositories", "GitRepository", true),
     of(SOURCE, "v1", "helmrepositories", "HelmRepository", true),
@@ -81,6 +90,8 @@ pub(super) fn all(state: &State, cluster: &Cluster, resource: &Resource) -> Vec<
         "replicasets" => workloads::replica_sets(cluster),
         "poddisruptionbudgets" => objects::disruption_budgets(cluster),
         "mutatingwebhookconfigurations" => objects::webhooks(cluster, &state.authority.pem()),
+        "validatingwebhookconfigurations" => objects::validators(cluster, &state.authority.pem()),
+        "endpointslices" => objects::endpoint_slices(cluster),
         "customresourcedefinitions" => objects::definitions(cluster),
         "gitrepositories" => flux_objects::git_repositories(state, cluster),
         "helmrepositories" => flux_objects::helm_repositories(cluster),
@@ -88,6 +99,9 @@ pub(super) fn all(state: &State, cluster: &Cluster, resource: &Resource) -> Vec<
         "helmreleases" => flux_objects::helm_releases(cluster),
         _ => Vec::new(),
     };
+    for bend in cluster.bends.iter().filter(|bend| bend.plural == resource.plural) {
+        (bend.change)(&mut all);
+    }
     all.sort_by_cached_key(key);
     all
 }

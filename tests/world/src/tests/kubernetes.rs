@@ -139,7 +139,7 @@ fn what_is_not_there_is_told_in_two_ways() {
         (404, json!("404 page not found\n"))
     );
     assert_eq!(get(&world, "/apis/apps/v1").1["groupVersion"], "apps/v1");
-    assert_eq!(get(&world, "/apis").1["groups"].as_array().unwrap().len(), 7);
+    assert_eq!(get(&world, "/apis").1["groups"].as_array().unwrap().len(), 9);
 }
 
 #[test]

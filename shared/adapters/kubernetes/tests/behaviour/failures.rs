@@ -84,6 +84,26 @@ fn expiring(times: usize) -> World {
     world
 }
 
+/// The server's own offer: it knows where the list was.
+#[tokio::test]
+async fn a_list_that_expires_goes_on_where_the_server_says() {
+    let seen = AtomicUsize::new(0);
+    let world = World::hooked(Box::new(move |call| {
+        let is_late = parameter(call, "continue").as_deref() == Some("500")
+            && seen.fetch_add(1, Ordering::Relaxed) == 0;
+        is_late.then(|| {
+            let mut body: serde_json::Value =
+                serde_json::from_slice(status(410, "Expired", "too old").body()).unwrap();
+            body["metadata"]["continue"] = "600".into();
+            Ok(crate::world::reply(410, &body))
+        })
+    }));
+    world.put(PODS, (0..700).map(|_| pod("apps/v1", "StatefulSet", "db", "istio/proxyv2:1.29.3")));
+    world.put("/apis/apps/v1/statefulsets", [replicated("shop", "db")]);
+    let found = world.clusters.workloads(&row()).await.unwrap();
+    assert_eq!(found[0].proxies[0].1, 600, "500 before, and the 100 after the place it was given");
+}
+
 #[tokio::test]
 async fn a_list_that_expires_is_begun_again_once() {
     let found = expiring(1).clusters.workloads(&row()).await.unwrap();

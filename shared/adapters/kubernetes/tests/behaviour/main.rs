@@ -8,6 +8,7 @@ mod flux;
 mod objects;
 #[cfg(test)]
 mod restarting;
+mod surroundings;
 #[cfg(test)]
 mod workloads;
 #[cfg(test)]

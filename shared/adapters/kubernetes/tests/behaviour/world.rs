@@ -123,7 +123,7 @@ fn answer(lists: &BTreeMap<String, Vec<Value>>, call: &Call) -> http::Response<B
         };
     }
     let Some(objects) = lists.get(path) else { return plain(404, "404 page not found\n") };
-    let labels = parameter(call, "labelSelector").map(|text| text.replace("%3D", "="));
+    let labels = parameter(call, "labelSelector").map(|text| text.replace("%3D", "=").replace("%2F", "/"));
     let selected = |object: &&Value| {
         labels
             .as_deref()
