@@ -83,7 +83,11 @@ fn the_edit_equals_a_real_bump() {
     let before =
         guard_domain::FileContent { path: "p1".into(), content: read("P1-solanyn-home-ops.before.yaml") };
     let v = |s: &str| guard_domain::IstioVersion::parse(s).unwrap();
-    let edited = guard_domain::manifest::edit(&[before], &v("1.24.3"), &v("1.25.1")).unwrap();
+    let edited = guard_domain::manifest::edit(
+        &[before],
+        &guard_domain::manifest::Aim::new(&v("1.24.3"), &v("1.25.1")),
+    )
+    .unwrap();
     assert_eq!(edited.files[0].content, read("P1-solanyn-home-ops.after.yaml"));
 }
 
@@ -100,7 +104,7 @@ fn every_collected_file_gets_an_answer() {
             }
             let content = std::fs::read_to_string(&path).unwrap();
             let file = guard_domain::FileContent { path: path.display().to_string(), content };
-            match guard_domain::manifest::pins(&file) {
+            match guard_domain::manifest::pins(std::slice::from_ref(&file)) {
                 Ok(_) => {}
                 Err(findings) => {
                     assert!(findings.iter().all(|f| !f.code.is_empty() && !f.remedy.is_empty()), "{path:?}");

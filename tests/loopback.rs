@@ -141,7 +141,9 @@ async fn a_merge_request_is_opened_once_and_withdrawn() {
     let head = gitlab.head(project, "main").await.unwrap();
     let files = gitlab.yaml_files(project, &[&row.flux_config_path], &head).await.unwrap();
     assert_eq!(files.len(), 3);
-    let edited = manifest::edit(&files[..1], &outside.fleet.start, &outside.fleet.target).unwrap();
+    let edited =
+        manifest::edit(&files[..1], &manifest::Aim::new(&outside.fleet.start, &outside.fleet.target))
+            .unwrap();
     let proposal = Proposal {
         project: project.into(),
         base_commit: head.clone(),

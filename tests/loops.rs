@@ -233,6 +233,7 @@ fn plan(config: Config) -> Plan {
         clusters: Vec::new(),
         controls: Vec::new(),
         target_branch: "main".to_owned(),
+        upgrade_spec: None,
         config,
     }
 }

@@ -313,7 +313,7 @@ async fn whatever_is_in_the_way_of_opening_is_told_with_what_helps() {
                 }
             }),
             "GateFailed",
-            &["FILE_CHANGED test-euw1-1", "start again"],
+            &["FILE_CHANGED clusters/test-euw1-1/istio/", "start again"],
         ),
         // Somebody else's branch of this name, and somebody else's request from it.
         (

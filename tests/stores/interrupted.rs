@@ -52,6 +52,7 @@ fn reference(held: &Lease) -> RunRef {
         fence: held.fence,
         dry_run: false,
         target_version: None,
+        upgrade_spec: None,
     }
 }
 

@@ -1,9 +1,10 @@
 //! The Istio charts.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An Istio chart that pins a version of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Component {
     /// CRDs and the default validator.

@@ -209,6 +209,14 @@ pub struct PolicyConfig {
     pub analyzer_unknown: OnUnknown,
     /// Errors of `istioctl analyze` that stop no upgrade of this fleet, with a reason.
     pub analyzer_accepted: Vec<AcceptedMessage>,
+    /// A version range, or no version, in a Flux file is pinned by the upgrade. Without it such files are refused: Flux
+    /// upgrades them by itself.
+    pub pin_ranges: bool,
+    /// The umbrella chart `ambient` may be upgraded, which moves base, istiod, cni and ztunnel at once.
+    pub allow_umbrella_chart: bool,
+    /// What happens where a target of 1.31 or later needs new chart hosts and the repository is not among a cluster's
+    /// files. `warn` says that it was moved already.
+    pub repositories_elsewhere: OnUnknown,
     /// Times in which nothing starts, each `{from, to, reason}`.
     pub freeze_windows: Vec<FreezeWindow>,
     /// Kubernetes minor lines allowed for an Istio minor line beyond the built-in table, with a reason.
@@ -232,6 +240,9 @@ impl Default for PolicyConfig {
             decision_timeout_hours: 72,
             analyzer_unknown: OnUnknown::Warn,
             analyzer_accepted: Vec::new(),
+            pin_ranges: false,
+            allow_umbrella_chart: false,
+            repositories_elsewhere: OnUnknown::Stop,
             freeze_windows: Vec::new(),
             kubernetes_overrides: Vec::new(),
         }

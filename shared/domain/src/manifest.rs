@@ -3,15 +3,27 @@
 
 mod change;
 mod diff;
-mod object;
+mod edit;
+mod elsewhere;
+mod files_read;
+mod flux;
+mod hosts;
 mod pins;
+mod release;
 mod revert;
+mod settings;
 mod splice;
+mod substitution;
+#[cfg(test)]
+mod tests;
+mod values;
+mod written;
 
 pub use change::{Change, ChangeKind, Edited, Scalar};
 pub use diff::unified_diff;
-pub(crate) use object::Object;
-pub use pins::{Pin, edit, pins};
+pub use edit::{Aim, Rules, edit, move_repositories};
+pub use files_read::FilesRead;
+pub use pins::{Pin, pins};
 pub use revert::{holds, revert};
 
 use crate::yaml::{self, Node, Path};

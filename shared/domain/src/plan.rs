@@ -7,7 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{BatchId, ClusterId, ClusterRecord, Config, Direction, IstioVersion, RunId};
+use crate::manifest::{Aim, Rules};
+use crate::{
+    BatchId, ClusterId, ClusterRecord, Config, Direction, IstioVersion, OnUnknown, RunId, UpgradeSpec,
+};
 
 /// Most clusters of one batch: beyond it the state machine's limits come near (25,000 events, 256 KiB of state).
 pub const MAX_CLUSTERS: usize = 200;
@@ -38,6 +41,9 @@ pub struct Plan {
     pub controls: Vec<ClusterRecord>,
     /// Branch that Flux follows.
     pub target_branch: String,
+    /// Settings that change together with the version.
+    #[serde(default)]
+    pub upgrade_spec: Option<UpgradeSpec>,
     /// The configuration as it was when the run started.
     pub config: Config,
 }
@@ -75,6 +81,28 @@ impl Plan {
     /// One cluster's part.
     pub fn cluster(&self, id: &ClusterId) -> Option<&PlannedCluster> {
         self.clusters.iter().find(|planned| planned.record.cluster_id == *id)
+    }
+
+    /// What an edit of this cluster's files is to reach. A rollback without the changes of an upgrade moves the version
+    /// only.
+    pub fn aim<'a>(&'a self, planned: &'a PlannedCluster, direction: Direction) -> Aim<'a> {
+        let policy = &self.config.policy;
+        let settings = match (&self.upgrade_spec, direction) {
+            (Some(spec), Direction::Upgrade) => spec.updates.as_slice(),
+            _ => &[],
+        };
+        Aim {
+            from: Some(planned.from(direction)),
+            to: planned.to(direction),
+            rules: Rules {
+                pin_ranges: policy.pin_ranges,
+                allow_umbrella: policy.allow_umbrella_chart,
+                trust_repositories_elsewhere: policy.repositories_elsewhere == OnUnknown::Warn,
+            },
+            // The plan was made on the registry's versions, and a rollback goes down.
+            check_path: false,
+            settings,
+        }
     }
 
     /// The version people talk about: the highest new version of an upgrade, the lowest old one of a rollback.
@@ -196,6 +224,7 @@ pub(crate) mod fixtures {
             clusters: vec![planned("c1"), planned("c2")],
             controls: Vec::new(),
             target_branch: "main".into(),
+            upgrade_spec: None,
             config: Config::default(),
         }
     }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 pub(crate) use compare::first_difference;
 pub use path::{InvalidPath, Path, Step};
-pub(crate) use scalar::{Style, written};
+pub(crate) use scalar::{Style, type_of, written};
 
 /// One node of a document.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,13 +66,79 @@ impl Node {
                 Content::Seq(items) => items.get(*index),
                 _ => None,
             },
-            Step::Where { key, value } => {
-                let Content::Seq(items) = &node.content else { return None };
-                let mut matching =
-                    items.iter().filter(|item| item.get(key).and_then(Self::as_str) == Some(value));
-                matching.next().filter(|_| matching.next().is_none())
-            }
+            Step::Where { .. } => match &node.content {
+                Content::Seq(items) => items.get(node.position(step)?),
+                _ => None,
+            },
         })
+    }
+
+    /// The position of an element of a list. Two that a selector fits are none.
+    pub(crate) fn position(&self, step: &Step) -> Option<usize> {
+        let Content::Seq(items) = &self.content else { return None };
+        match step {
+            Step::Index(index) => Some(*index).filter(|index| *index < items.len()),
+            Step::Where { key, value } => {
+                let mut matching = items
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, item)| item.get(key).and_then(Self::as_str) == Some(value));
+                matching.next().filter(|_| matching.next().is_none()).map(|(index, _)| index)
+            }
+            Step::Key(_) => None,
+        }
+    }
+
+    /// Takes a key out of the mapping that holds it.
+    pub(crate) fn remove(&mut self, path: &Path) {
+        let Some((last, above)) = path.0.split_last() else { return };
+        let parent = above.iter().try_fold(self, |node, step| match (&mut node.content, step) {
+            (Content::Map(entries), Step::Key(key)) => {
+                entries.iter_mut().find(|(k, _)| k.as_str() == Some(key)).map(|(_, value)| value)
+            }
+            (Content::Seq(items), Step::Index(index)) => items.get_mut(*index),
+            _ => None,
+        });
+        if let (Some(Content::Map(entries)), Step::Key(key)) = (parent.map(|node| &mut node.content), last) {
+            entries.retain(|(k, _)| k.as_str() != Some(key));
+        }
+    }
+
+    /// Where the aliases of an anchor stand.
+    fn aliases(&self, of: usize, at: &mut Vec<Step>, found: &mut Vec<(Vec<Step>, usize)>) {
+        if self.content == Content::Alias(of) {
+            found.push((at.clone(), self.line));
+        }
+        if let Content::Map(entries) = &self.content {
+            // A key may be an alias too; then it is read where the key is.
+            for (key, _) in entries {
+                key.aliases(of, at, found);
+            }
+        }
+        for (step, child) in self.children() {
+            at.push(step);
+            child.aliases(of, at, found);
+            at.pop();
+        }
+    }
+
+    /// Everything one step below, keys aside.
+    pub(crate) fn children(&self) -> Vec<(Step, &Self)> {
+        match &self.content {
+            Content::Map(entries) => entries
+                .iter()
+                .enumerate()
+                .map(|(position, (key, value))| {
+                    // A key that is no scalar has no name; its position is enough to tell where.
+                    let name = key.as_str().map_or_else(|| format!("?{position}"), str::to_owned);
+                    (Step::Key(name), value)
+                })
+                .collect(),
+            Content::Seq(items) => {
+                items.iter().enumerate().map(|(at, item)| (Step::Index(at), item)).collect()
+            }
+            Content::Scalar { .. } | Content::Alias(_) => Vec::new(),
+        }
     }
 
     /// A scalar's value.
@@ -92,6 +158,11 @@ impl Node {
         }
     }
 
+    /// True for a scalar whose bytes are one piece: no block.
+    pub(crate) fn is_plain_data(&self) -> bool {
+        matches!(&self.content, Content::Scalar { style, .. } if *style != Style::Block)
+    }
+
     /// The bytes of a scalar in the text it was read from, quotes included. `None` for what is no scalar, a block, or
     /// written over several lines: there is no one place to put a new value.
     pub(crate) fn bytes(&self, text: &str) -> Option<Range<usize>> {
@@ -107,41 +178,33 @@ impl Node {
     }
 }
 
-/// Every alias by which something else reads the scalar at a path: aliases of its own anchor, and of the anchor of a
-/// collection that holds it. With their lines.
+/// More readers of one scalar than this are not told apart any more.
+const MAX_READERS: usize = 256;
+
+/// Every other path by which the scalar at a path is read, with the line of the alias: aliases of its own anchor, of the
+/// anchor of a collection that holds it, and of collections that hold such an alias.
 pub(crate) fn readers(document: &Node, path: &Path) -> Vec<(Path, usize)> {
-    let mut anchors = vec![document.anchor];
-    for length in 1..=path.0.len() {
-        anchors.extend(document.at_path(&Path(path.0[..length].to_vec())).map(|node| node.anchor));
-    }
-    anchors.retain(|anchor| *anchor != 0);
-    let mut found = Vec::new();
-    if !anchors.is_empty() {
-        aliases(document, &anchors, &mut Vec::new(), &mut found);
+    let mut found: Vec<(Path, usize)> = Vec::new();
+    let mut ways = vec![path.0.clone()];
+    while let Some(way) = ways.pop() {
+        for length in 0..=way.len() {
+            let (above, below) = way.split_at(length);
+            let anchor = match document.at_path(&Path(above.to_vec())) {
+                Some(node) if node.anchor != 0 => node.anchor,
+                _ => continue,
+            };
+            let mut aliases = Vec::new();
+            document.aliases(anchor, &mut Vec::new(), &mut aliases);
+            for (alias, line) in aliases {
+                let way: Vec<Step> = alias.into_iter().chain(below.iter().cloned()).collect();
+                if found.len() < MAX_READERS && !found.iter().any(|(known, _)| known.0 == way) {
+                    found.push((Path(way.clone()), line));
+                    ways.push(way);
+                }
+            }
+        }
     }
     found
-}
-
-fn aliases(node: &Node, of: &[usize], at: &mut Vec<Step>, found: &mut Vec<(Path, usize)>) {
-    match &node.content {
-        Content::Alias(anchor) if of.contains(anchor) => found.push((Path(at.clone()), node.line)),
-        Content::Alias(_) | Content::Scalar { .. } => {}
-        Content::Map(entries) => {
-            for (position, (key, value)) in entries.iter().enumerate() {
-                at.push(Step::Key(key.as_str().map_or_else(|| format!("?{position}"), str::to_owned)));
-                aliases(key, of, at, found);
-                aliases(value, of, at, found);
-                at.pop();
-            }
-        }
-        Content::Seq(items) => {
-            for (position, item) in items.iter().enumerate() {
-                at.push(Step::Index(position));
-                aliases(item, of, at, found);
-                at.pop();
-            }
-        }
-    }
 }
 
 /// An unfinished collection while events come in.
@@ -263,6 +326,29 @@ mod tests {
             let documents = documents(text).unwrap();
             assert_eq!(documents[0].get("a").unwrap().bytes(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn every_reader_of_a_scalar_is_found() {
+        let read = |text: &str, path: &str| -> Vec<String> {
+            let document = documents(text).unwrap().remove(0);
+            let mut found: Vec<String> = readers(&document, &Path::parse(path).unwrap())
+                .iter()
+                .map(|(path, _)| path.to_string())
+                .collect();
+            found.sort();
+            found
+        };
+        assert_eq!(read("a: &x 1\nb: *x\nc: [*x]\nd: &x 2\ne: *x\n", "a"), ["b", "c[0]"]);
+        assert_eq!(read("a: &x {b: {c: 1}}\nd: *x\ne: {<<: *x}\n", "a.b.c"), ["d.b.c", "e.<<.b.c"]);
+        assert_eq!(read("v: &v 1\na: &x {b: *v}\nd: *x\n", "v"), ["a.b", "d.b"]);
+        assert_eq!(read("a: &x 1\n? *x\n: 2\n", "a").len(), 1);
+        assert_eq!(read("a: &x 1\nb: *x\n", "b"), Vec::<String>::new());
+        // As many readers as two to the tenth: enough are told.
+        let laughs = (1..10).fold("l0: &l0 1\n".to_owned(), |text, n| {
+            format!("{text}l{n}: &l{n} [*l{}, *l{}]\n", n - 1, n - 1)
+        });
+        assert_eq!(read(&laughs, "l0").len(), MAX_READERS);
     }
 
     #[test]

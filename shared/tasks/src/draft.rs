@@ -33,6 +33,7 @@ pub(crate) fn upgrade(
         clusters,
         controls: Vec::new(),
         target_branch,
+        upgrade_spec: None,
         config,
     }
 }
@@ -67,6 +68,7 @@ pub(crate) fn rollback(
         clusters,
         controls: Vec::new(),
         target_branch,
+        upgrade_spec: None,
         config,
     };
     (plan, without)

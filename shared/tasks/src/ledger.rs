@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use guard_domain::{
-    ClusterId, ClusterStatus, Direction, IstioVersion, MergeEnd, Plan, Progress, RunId, manifest::Change,
+    ClusterId, ClusterStatus, Direction, IstioVersion, MergeEnd, Plan, Progress, RunId, UpgradeSpec,
+    manifest::Change,
 };
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -32,6 +33,9 @@ pub struct RunRef {
     pub dry_run: bool,
     /// Target of an upgrade; a dry run needs it to compute the plan.
     pub target_version: Option<IstioVersion>,
+    /// Settings of an upgrade, in a dry run only: a run keeps them in its plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrade_spec: Option<UpgradeSpec>,
 }
 
 impl RunRef {
@@ -225,7 +229,7 @@ impl Ledger {
                 .ok_or_else(|| TaskError::internal("a dry run without a target version"))?;
             let config = self.config.config().await.context("read configuration")?;
             let rows = self.batches.batch(&run.batch_id).await.context("read registry")?;
-            return Ok(draft::upgrade(
+            let plan = draft::upgrade(
                 run.run_id.clone(),
                 String::new(),
                 run.batch_id.clone(),
@@ -233,7 +237,8 @@ impl Ledger {
                 &target,
                 config,
                 self.clock.now(),
-            ));
+            );
+            return Ok(Plan { upgrade_spec: run.upgrade_spec.clone(), ..plan });
         }
         self.read(&run.run_id, "plan")
             .await?

@@ -215,7 +215,7 @@ impl OpenMergeRequest {
                 findings.extend(self.changed_since_checked(run, &draft.group, files).await?);
             }
             let ours = proposed.as_ref().map(|all| all.get(project).map_or(&[][..], Vec::as_slice));
-            let (edits, refusals) = Edits::of(&draft.group, files, direction, ours);
+            let (edits, refusals) = Edits::of(plan, &draft.group, files, direction, ours);
             let is_refused = !refusals.is_empty();
             findings.extend(refusals);
             findings.extend(reach(&draft.group, &edits, &others));
@@ -264,15 +264,14 @@ impl OpenMergeRequest {
             let row = &planned.record;
             let name = format!("pre-check#{}", row.cluster_id);
             let entry: Option<PreCheckEntry> = self.ledger.read(&run.run_id, &name).await?;
-            let Some(checked) = entry.and_then(|entry| entry.files) else { continue };
-            let now = FileContent::digest(&read_by(&row.flux_config_path, files));
-            if now != checked.digest {
-                findings.push(Finding::blocking(
-                    "FILE_CHANGED",
-                    format!("{}: {}", row.cluster_id, row.flux_config_path),
-                    format!("somebody changed it since the pre-check read it at commit {}", checked.commit),
-                    "start again: the new files are checked then",
-                ));
+            match entry.and_then(|entry| entry.files) {
+                Some(checked) => findings.extend(checked.changed(&read_by(&row.flux_config_path, files))),
+                None => findings.push(Finding::blocking(
+                    "FILES_NOT_CHECKED",
+                    row.cluster_id.as_str(),
+                    "the run's record holds no pre-check that read its files",
+                    "start again: they are checked then",
+                )),
             }
         }
         Ok(findings)

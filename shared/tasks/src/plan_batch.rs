@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use guard_domain::{
     BatchId, ClusterRecord, ClusterStatus, Config, Direction, Finding, IstioVersion, MAX_CLUSTERS, Pace,
-    Plan, Progress, RequestId, RunId, Verdict, child_name, freeze, in_order, text, upgrade_path,
+    Plan, Progress, RequestId, RunId, UpgradeSpec, Verdict, child_name, freeze, in_order, text, upgrade_path,
 };
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -81,6 +81,8 @@ struct UpgradeInput {
     overrides: BTreeMap<String, String>,
     /// The same one again is the same start, and does nothing.
     request_id: Option<RequestId>,
+    /// Settings that change together with the version.
+    upgrade_spec: Option<UpgradeSpec>,
 }
 
 /// What the machine does next.
@@ -151,6 +153,7 @@ impl PlanBatch {
             config.validation.soak_period_minutes = minutes;
             refuse_problems(&config, "input.soak_minutes")?;
         }
+        refuse_spec(input.upgrade_spec.as_ref(), &input.target_version)?;
         let rows = self.rows(&input.batch_id, &config).await?;
         let mut run = RunRef {
             run_id: run_id.clone(),
@@ -158,6 +161,7 @@ impl PlanBatch {
             fence: Fence(0),
             dry_run: input.dry_run,
             target_version: Some(input.target_version.clone()),
+            upgrade_spec: input.upgrade_spec.clone().filter(|_| input.dry_run),
         };
         if let (Some(request_id), false) = (&input.request_id, input.dry_run)
             && let Some(told) =
@@ -191,6 +195,7 @@ impl PlanBatch {
             now,
         );
         plan.reason = input.reason;
+        plan.upgrade_spec = input.upgrade_spec;
         if plan.clusters.is_empty() {
             let summary =
                 format!("every cluster of {} is at {} already", plan.batch_id, input.target_version);
@@ -364,6 +369,16 @@ impl PlanBatch {
     fn stop(decision: Decision, summary: String, run: RunRef, plan: &Plan) -> Output {
         let (clusters, pace) = (Vec::new(), plan.pace());
         Output { decision, summary, run, clusters, pace, nested: false, first_execution: String::new() }
+    }
+}
+
+/// Refuses a spec that cannot be followed, with every field that is wrong.
+pub(crate) fn refuse_spec(spec: Option<&UpgradeSpec>, target: &IstioVersion) -> Result<(), TaskError> {
+    let problems = spec.map(|spec| spec.problems(target)).unwrap_or_default();
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(TaskError::rejected(format!("input.upgrade_spec.{}", problems.join("; input.upgrade_spec."))))
     }
 }
 

@@ -8,12 +8,15 @@
 
 use std::sync::Arc;
 
-use guard_domain::{BatchId, ClusterStatus, Direction, IstioVersion, RequestId, RunId, child_name, in_order};
+use guard_domain::{
+    BatchId, ClusterStatus, Direction, IstioVersion, RequestId, RunId, UpgradeSpec, child_name, in_order,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::ledger::{Ledger, OutcomeEntry};
+use crate::plan_batch::refuse_spec;
 use crate::task::{Task, decode};
 use crate::{Context, FirstStart, Start, StartRegister, TaskError, start};
 
@@ -48,6 +51,8 @@ struct RolloutInput {
     soak_minutes: Option<u32>,
     /// The same one again is the same rollout, and starts nothing.
     request_id: Option<RequestId>,
+    /// Settings that change together with the version, in every batch.
+    upgrade_spec: Option<UpgradeSpec>,
 }
 
 /// What the machine does next.
@@ -103,6 +108,7 @@ impl Task for PlanRollout {
         let run_id = RunId::parse(&input.execution_name)
             .map_err(|e| TaskError::rejected(format!("execution name: {e}")))?;
         let wanted: RolloutInput = decode("input", input.input)?;
+        refuse_spec(wanted.upgrade_spec.as_ref(), &wanted.target_version)?;
         let config = self.ledger.config.config().await.context("read configuration")?;
         let sizes = self.ledger.batches.batches().await.context("read registry")?;
         let order = in_order(&config.batch_order, &sizes)
@@ -134,6 +140,8 @@ impl Task for PlanRollout {
             if let Some(fields) = next.as_object_mut() {
                 fields.extend(wanted.reason.clone().map(|reason| ("reason".to_owned(), json!(reason))));
                 fields.extend(wanted.soak_minutes.map(|minutes| ("soak_minutes".to_owned(), json!(minutes))));
+                fields
+                    .extend(wanted.upgrade_spec.clone().map(|spec| ("upgrade_spec".to_owned(), json!(spec))));
             }
             let summary = format!("batch {batch} comes next");
             return Ok(Output {

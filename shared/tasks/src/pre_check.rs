@@ -9,6 +9,7 @@ use std::sync::Arc;
 use guard_domain::analyzer::Seen;
 use guard_domain::checks::Subject;
 use guard_domain::compatibility::Compatibility;
+use guard_domain::manifest::FilesRead;
 use guard_domain::{
     ClusterFacts, ClusterId, ClusterRecord, ClusterStatus, Direction, FileContent, Finding, MonitorFacts,
     Plan, PlannedCluster, Reading, TrafficWindow, Unread, Verdict, manifest,
@@ -85,15 +86,6 @@ pub struct PreCheckEntry {
     pub files: Option<FilesRead>,
 }
 
-/// Files as they were read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FilesRead {
-    /// At this commit.
-    pub commit: String,
-    /// [`FileContent::digest`] of them.
-    pub digest: String,
-}
-
 /// Everything a pre-check reads. What could not be read leaves questions open, and the others are asked all the same.
 struct Read {
     facts: ClusterFacts,
@@ -110,7 +102,7 @@ struct FluxFiles {
 
 impl FluxFiles {
     fn as_read(&self) -> FilesRead {
-        FilesRead { commit: self.commit.clone(), digest: FileContent::digest(&self.files) }
+        FilesRead::of(&self.commit, &self.files)
     }
 }
 
@@ -122,10 +114,12 @@ impl Read {
     }
 
     /// Can the files be edited as the upgrade will edit them?
-    fn edit(&self, planned: &PlannedCluster) -> Vec<Finding> {
-        let (from, to) = (planned.from(Direction::Upgrade), planned.to(Direction::Upgrade));
+    fn edit(&self, plan: &Plan, planned: &PlannedCluster) -> Vec<Finding> {
         match &self.files {
-            Ok(read) => manifest::edit(&read.files, from, to).err().unwrap_or_default(),
+            Ok(read) => match manifest::edit(&read.files, &plan.aim(planned, Direction::Upgrade)) {
+                Ok(edited) => edited.notes,
+                Err(refusals) => refusals,
+            },
             Err(unread) => vec![Finding::unknown(
                 "FILES_UNREAD",
                 planned.record.cluster_id.as_str(),
@@ -189,7 +183,7 @@ impl Task for PreCheck {
         let analyst = Analyst { analyzer: &*self.analyzer, planned, policy: &plan.config.policy };
         let (said, analysis) = analyst.before().await?;
         findings.extend(said);
-        findings.extend(read.edit(planned));
+        findings.extend(read.edit(&plan, planned));
 
         let verdict = Verdict::of(&findings);
         crate::log::findings(&findings);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Component, FileContent};
+use crate::{Component, FileContent, Finding};
 
 /// One changed scalar. The run record keeps it: from it, and from it alone, the rollback is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,9 +26,20 @@ pub struct Change {
     pub from: Scalar,
     /// After.
     pub to: Scalar,
+    /// What the way back writes, where that is not what was there before: a range, or nothing, would let Flux choose the
+    /// version, so the way back names the one that ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back: Option<Scalar>,
     /// Paths inside the document that change with it, because they are aliases of this scalar's anchor.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<String>,
+}
+
+impl Change {
+    /// What the way back puts there.
+    pub fn before(&self) -> &Scalar {
+        self.back.as_ref().unwrap_or(&self.from)
+    }
 }
 
 /// What a changed scalar means.
@@ -65,4 +76,6 @@ pub struct Edited {
     pub files: Vec<FileContent>,
     /// What changed in them. Empty: there was nothing to do.
     pub changes: Vec<Change>,
+    /// What people should know of it; stops nothing.
+    pub notes: Vec<Finding>,
 }

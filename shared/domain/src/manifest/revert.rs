@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::flux::Object;
 use super::splice::{Replacement, splice};
-use super::{Change, Edited, Object, Scalar, read};
+use super::{Change, Edited, Scalar, read};
 use crate::yaml::{self, Content, Node, Path};
 use crate::{FileContent, Finding};
 
@@ -99,7 +100,7 @@ fn step_back(
     let refuse = |there: &str| Err(Box::new(changed_since(change, there)));
     let Some(found) = find(documents, change) else { return refuse("the path is gone") };
     let now = found.node.data();
-    if now.as_ref() == Some(&change.from.value) {
+    if now.as_ref() == Some(&change.before().value) {
         return Ok(None);
     }
     let bytes = found.node.bytes(&file.content);
@@ -115,9 +116,9 @@ fn step_back(
     let text_now = &file.content[bytes];
     // Written as GUARD wrote it: back comes exactly what was there. Otherwise somebody chose other quotes.
     let text = if text_now == change.to.text {
-        change.from.text.clone()
+        change.before().text.clone()
     } else {
-        match yaml::written(&change.from.value, *style) {
+        match yaml::written(&change.before().value, *style) {
             Some(text) => text,
             None => return refuse(&format!("it is written as {text_now}")),
         }
@@ -127,18 +128,19 @@ fn step_back(
         line: found.node.line,
         path: found.path.to_string(),
         from: Scalar { value: change.to.value.clone(), text: text_now.to_owned() },
-        to: Scalar { value: change.from.value.clone(), text: text.clone() },
+        to: Scalar { value: change.before().value.clone(), text: text.clone() },
+        back: None,
         ..change.clone()
     };
-    let replacement =
-        Replacement { document: found.document, path: found.path, value: change.from.value.clone(), text };
+    let value = change.before().value.clone();
+    let replacement = Replacement { document: found.document, path: found.path, value, text, after: None };
     Ok(Some((replacement, back)))
 }
 
 /// The scalar where the change left it, or in the one document that holds the same object now.
 fn find<'a>(documents: &'a [Node], change: &Change) -> Option<Found<'a>> {
     let path = Path::parse(&change.path).ok()?;
-    let objects = Object::all(documents);
+    let objects = Object::all(0, &change.file, documents);
     let mut same = objects
         .iter()
         .filter(|object| object.identity() == change.object && path.0.starts_with(&object.base.0));
@@ -170,7 +172,8 @@ fn changed_since(change: &Change, there: &str) -> Finding {
         place_of(change),
         format!(
             "{there}, expected was {} from the upgrade, to go back to {}",
-            change.to.value, change.from.value
+            change.to.value,
+            change.before().value
         ),
         "somebody changed it after the upgrade: agree with them, then set the old value by hand",
     )
@@ -186,7 +189,7 @@ fn shown(node: &Node) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::edit;
+    use super::super::{Aim, edit};
     use super::*;
     use crate::IstioVersion;
 
@@ -196,7 +199,7 @@ mod tests {
 
     fn release(name: &str, version: &str) -> String {
         format!(
-            "---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata:\n  name: {name}\nspec:\n  chart:\n    spec:\n      chart: istiod\n      version: {version}\n"
+            "---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata:\n  name: {name}\nspec:\n  chart:\n    spec:\n      chart: gateway\n      version: {version}\n"
         )
     }
 
@@ -204,7 +207,7 @@ mod tests {
     fn upgraded() -> (FileContent, FileContent, Vec<Change>) {
         let before = file(&(release("a", "\"1.29.3\" # pin") + &release("b", "1.29.3")));
         let v = |s| IstioVersion::parse(s).unwrap();
-        let edited = edit(std::slice::from_ref(&before), &v("1.29.3"), &v("1.30.5")).unwrap();
+        let edited = edit(std::slice::from_ref(&before), &Aim::new(&v("1.29.3"), &v("1.30.5"))).unwrap();
         (before, edited.files[0].clone(), edited.changes)
     }
 

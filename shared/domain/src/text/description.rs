@@ -284,6 +284,7 @@ mod tests {
             kind: ChangeKind::ChartVersion,
             from: Scalar { value: json!("1.29.3"), text: format!("\"{word}\"") },
             to: Scalar { value: json!("1.30.5"), text: word.into() },
+            back: None,
             also: Vec::new(),
         }
     }

@@ -151,6 +151,9 @@ fn quoted(word: &str) -> String {
 
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("(top)");
+        }
         for (position, step) in self.0.iter().enumerate() {
             match step {
                 Step::Key(key) if position == 0 => f.write_str(&quoted(key))?,

@@ -48,6 +48,19 @@ fn number(value: &str) -> Option<Number> {
     if is_float { value.parse::<f64>().ok().and_then(Number::from_f64) } else { None }
 }
 
+/// The word for a value's type.
+pub(crate) fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "a truth value",
+        Value::Number(number) if number.is_f64() => "a number with a fraction",
+        Value::Number(_) => "a whole number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a mapping",
+    }
+}
+
 /// The text of a new value in a style. `None` where the style cannot carry it.
 pub(crate) fn written(value: &Value, style: Style) -> Option<String> {
     match (value, style) {

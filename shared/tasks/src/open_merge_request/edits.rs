@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use guard_domain::manifest::{self, Change, Edited};
-use guard_domain::{Direction, FileContent, Finding, Group};
+use guard_domain::{Direction, FileContent, Finding, Group, Plan};
 
 /// What becomes of the files.
 #[derive(Default)]
@@ -30,6 +30,7 @@ impl Edits {
     /// Every file of the group, edited: each cluster's files together. The way back puts the exact previous values where
     /// the upgrade's are.
     pub(super) fn of(
+        plan: &Plan,
         group: &Group<'_>,
         files: &[FileContent],
         direction: Direction,
@@ -49,7 +50,7 @@ impl Edits {
         }
         for planned in &group.clusters {
             let files = read_by(&planned.record.flux_config_path, files);
-            match manifest::edit(&files, planned.from(direction), planned.to(direction)) {
+            match manifest::edit(&files, &plan.aim(planned, direction)) {
                 Ok(edited) => findings.extend(edits.take(files, &edited)),
                 Err(refusals) => findings.extend(refusals),
             }

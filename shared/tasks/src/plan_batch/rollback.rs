@@ -43,6 +43,7 @@ impl PlanBatch {
             fence: Fence(0),
             dry_run: false,
             target_version: None,
+            upgrade_spec: None,
         };
         if let Some(request_id) = &input.request_id
             && let Some(told) =
