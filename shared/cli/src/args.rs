@@ -1,5 +1,6 @@
 //! The command line.
 
+mod diff;
 mod follow;
 mod registry;
 mod simulate;
@@ -7,6 +8,7 @@ mod simulate;
 use clap::{Args, Parser, Subcommand};
 use guard_domain::IstioVersion;
 
+pub(crate) use diff::DiffOptions;
 pub(crate) use follow::{DecisionOptions, FollowOptions, MonitorOptions, RollbackOptions, RunOptions};
 pub(crate) use registry::{AddOptions, DocumentFormat, ImportOptions, Registry, RemoveOptions, ShowOptions};
 pub(crate) use simulate::SimulateOptions;
@@ -108,6 +110,14 @@ pub(crate) enum Command {
     ///
     /// For example: guard man > /usr/local/share/man/man1/guard.1
     Man,
+
+    /// Show the edit that an upgrade would make in Flux files, or why it would make none
+    ///
+    /// Reads files of this machine, and nothing else. The edit changes the bytes of versions, tags and settings, and is
+    /// proved to change nothing else. On standard output it is a unified diff, as `git apply` takes it.
+    ///
+    /// For example: guard diff --file clusters/prod-eu-1/istio --target-version 1.30.5
+    Diff(DiffOptions),
 
     /// Run one batch from plan to end against a simulated world, in virtual time
     ///

@@ -8,6 +8,7 @@ mod confirm;
 mod credentials;
 mod decision;
 mod deployment;
+mod diff;
 mod exit;
 mod failure;
 mod follow;
@@ -69,6 +70,7 @@ async fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
             print::bytes(&manual::man()?);
             Ok(Exit::Done)
         }
+        Command::Diff(options) => diff::run(options),
         Command::Simulate(options) => simulate::run(options).await,
     }
 }

@@ -9,7 +9,7 @@ use std::io::{self, Write as _};
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{Cell, Color, ContentArrangement, Table};
 use console::style;
-use guard_domain::{ClusterRecord, ClusterStatus};
+use guard_domain::{ClusterRecord, ClusterStatus, Finding, Severity};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -53,6 +53,31 @@ pub(crate) fn note(text: &str) {
 /// Something that a person must not overlook.
 pub(crate) fn warning(text: &str) {
     progress(&format!("{} {text}", style("warning:").for_stderr().yellow().bold()));
+}
+
+/// What a check found.
+pub(crate) fn finding(finding: &Finding) {
+    match finding.severity {
+        Severity::Warning => warning(&finding.to_string()),
+        Severity::Unknown | Severity::Blocking => {
+            progress(&format!("{} {finding}", style("refused:").for_stderr().red().bold()));
+        }
+    }
+}
+
+/// A unified diff, byte for byte but for colours.
+pub(crate) fn diff(diff: &str) {
+    let mut coloured = String::with_capacity(diff.len());
+    for line in diff.split_inclusive('\n') {
+        let paint = match line.as_bytes() {
+            [b'+', ..] => style(line).green(),
+            [b'-', ..] => style(line).red(),
+            [b'@', ..] => style(line).cyan(),
+            _ => style(line),
+        };
+        coloured += &paint.to_string();
+    }
+    bytes(coloured.as_bytes());
 }
 
 /// How a run ended.
