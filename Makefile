@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-gitlab test-stores test-stores-dynamodb-local live e2e bench-lambda bench-sizes coverage \
-	bench lint lint-machines lint-infra generate ci build package deploy layer-istioctl clean
+	bench fuzz lint lint-machines lint-infra generate ci build package deploy layer-istioctl clean
 
 CARGO ?= cargo
 ROOT := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
@@ -70,6 +70,9 @@ bench-lambda: ## Package in the release profile and measure each function: size,
 
 bench-sizes: ## Put a batch of 75 clusters and a cluster of 1,500 workloads through the functions: time, CPU, memory
 	@$(ROOT)/scripts/e2e sizes.py
+
+fuzz: ## Fuzz the edit of Flux files for a minute: [SECONDS_EACH=60]; installs cargo-fuzz once, needs a C++ compiler
+	@$(ROOT)/scripts/fuzz
 
 lint: ## Check format, lints, docs, and licences where cargo-deny is installed
 	@$(CARGO) fmt --all --check

@@ -29,7 +29,7 @@ fn edit(criterion: &mut Criterion) {
             criterion.benchmark_group(format!("version in a HelmRelease of {} lines", values + 14));
         let files = [FileContent { path: "istiod.yaml".into(), content: helm_release(values) }];
         group.bench_function("guard: edit the bytes, read again, compare", |bencher| {
-            bencher.iter(|| manifest::edit(black_box(&files), &from, &to).unwrap());
+            bencher.iter(|| manifest::edit(black_box(&files), &manifest::Aim::new(&from, &to)).unwrap());
         });
         // What a script does, and what loses comments, quotes and order.
         group.bench_function("parse, set, dump", |bencher| {
@@ -41,6 +41,36 @@ fn edit(criterion: &mut Criterion) {
         });
         group.finish();
     }
+}
+
+/// The files of a large batch, each cluster's judged together, as `open-merge-request` does.
+fn fleet(criterion: &mut Criterion) {
+    let (from, to) = (IstioVersion::parse("1.29.8").unwrap(), IstioVersion::parse("1.30.5").unwrap());
+    let aim = manifest::Aim::new(&from, &to);
+    let clusters: Vec<Vec<FileContent>> = (0..75)
+        .map(|n| {
+            let files = guard_world::istio_files(&format!("prod-{n}"), "1.29.8");
+            files.into_iter().map(|(name, content)| FileContent { path: name.into(), content }).collect()
+        })
+        .collect();
+    let mut group = criterion.benchmark_group("75 clusters, three files each");
+    group.bench_function("edit", |bencher| {
+        bencher.iter(|| {
+            for files in &clusters {
+                black_box(manifest::edit(black_box(files), &aim).unwrap());
+            }
+        });
+    });
+    let upgraded: Vec<manifest::Edited> =
+        clusters.iter().map(|files| manifest::edit(files, &aim).unwrap()).collect();
+    group.bench_function("revert", |bencher| {
+        bencher.iter(|| {
+            for edited in &upgraded {
+                black_box(manifest::revert(black_box(&edited.files), &edited.changes).unwrap());
+            }
+        });
+    });
+    group.finish();
 }
 
 fn judge(criterion: &mut Criterion) {
@@ -58,5 +88,5 @@ fn judge(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, edit, judge);
+criterion_group!(benches, edit, fleet, judge);
 criterion_main!(benches);
