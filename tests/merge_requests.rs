@@ -235,6 +235,45 @@ async fn a_crash_after_any_call_leaves_one_request_and_one_commit() {
     }
 }
 
+/// The answer to the opening is lost, and a person merges before anybody tries again: the files are as wanted by then, and
+/// the run still knows that this was its own doing.
+#[tokio::test(flavor = "current_thread")]
+async fn merged_between_a_crash_and_the_second_try_goes_on() {
+    for fault in [Fault::Dies, Fault::LosesReply, Fault::IsSlow] {
+        let is_first = Mutex::new(true);
+        let hook = move |occasion: &Occasion| {
+            let What::Call { system: "DynamoDB", operation } = &occasion.what else { return None };
+            let is_it = occasion.state.as_deref() == Some("OpenUpgradeMergeRequest")
+                && operation == "write audit line of open-merge-request";
+            // The request is open and its number written down; before that, its reply is what is lost.
+            (is_it && std::mem::take(&mut *is_first.lock().unwrap())).then(|| fault.clone())
+        };
+        let mut fleet = fleet(2);
+        fleet.world.person.upgrade = Answer::Merge { after: Duration::ZERO };
+        let house = House::with_faults(&fleet, hook).unwrap();
+        let arn = house.run_one("batch-upgrade", "run-1", input()).await.unwrap();
+        assert_eq!(house.service.describe_execution(&arn).unwrap().error, None);
+    }
+    for fault in [Fault::Dies, Fault::LosesReply, Fault::IsSlow] {
+        let is_first = Mutex::new(true);
+        let hook = move |occasion: &Occasion| {
+            let What::Call { system: "GitLab", operation } = &occasion.what else { return None };
+            let is_it = operation.starts_with("POST ") && operation.ends_with("/merge_requests");
+            // A function that dies does so after the request has gone out.
+            let fault = if fault == Fault::Dies { Fault::LosesReply } else { fault.clone() };
+            (is_it && std::mem::take(&mut *is_first.lock().unwrap())).then_some(fault)
+        };
+        let mut fleet = fleet(2);
+        fleet.world.person.upgrade = Answer::Merge { after: Duration::ZERO };
+        let house = House::with_faults(&fleet, hook).unwrap();
+        let arn = house.run_one("batch-upgrade", "run-1", input()).await.unwrap();
+        let ended = house.service.describe_execution(&arn).unwrap();
+        assert_eq!(ended.error, None, "{:?}", ended.cause);
+        assert_eq!(house.world.merge_requests().len(), 1);
+        assert!(house.store.clusters().iter().all(|row| row.status == S::Healthy));
+    }
+}
+
 /// Twenty to a page, as this server likes it; ours is on the second.
 #[tokio::test(flavor = "current_thread")]
 async fn ours_among_many_open_requests_is_found_on_the_second_page() {
@@ -614,6 +653,20 @@ async fn seventy_five_clusters_in_one_repository_take_two_writes_and_reads_by_pa
     assert_eq!(calls["PreCheck"].len(), 75 * 3);
     // Looking costs one call a minute.
     assert!(calls["watch-merges"].len() <= 61, "{}", calls["watch-merges"].len());
+}
+
+/// The head, folders and files are read once for all; each request then takes four reads and two writes.
+#[tokio::test(flavor = "current_thread")]
+async fn a_request_for_each_cluster_reads_the_files_once_for_all() {
+    let mut fleet = fleet(10);
+    fleet.world.person.upgrade = Answer::Merge { after: Duration::from_mins(30) };
+    fleet.config.policy.mr_strategy = MrStrategy::PerCluster;
+    fleet.config.gitlab.requests_per_minute = 6_000;
+    let (house, calls) = calls_by_state(&fleet).await;
+    assert_eq!(house.world.merge_requests().len(), 10);
+    let opening = &calls["OpenUpgradeMergeRequest"];
+    assert_eq!(opening.len(), 3 + 10 * 6, "head, one page of folders, one question of files: {opening:#?}");
+    assert!(house.store.clusters().iter().all(|row| row.status == S::Healthy));
 }
 
 /// A budget that is too small for a batch makes it slow, not wrong: nobody sends more, and the run ends well.

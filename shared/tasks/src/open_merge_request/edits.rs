@@ -18,7 +18,8 @@ pub(super) struct Edits {
 /// True for a file that a cluster reads: its own file, or one in its folder.
 pub(super) fn is_below(flux_config_path: &str, file: &str) -> bool {
     let folder = flux_config_path.trim_start_matches("./").trim_matches('/');
-    file.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    folder.is_empty()
+        || file.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Those of the files that a cluster reads.
@@ -91,5 +92,24 @@ impl Edits {
             }
         }
         findings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_reads_its_file_or_what_is_in_its_folder() {
+        for (path, file, reads) in [
+            ("clusters/a", "clusters/a/istio.yaml", true),
+            ("./clusters/a/", "clusters/a/deep/istio.yaml", true),
+            ("clusters/a", "clusters/ab/istio.yaml", false),
+            ("clusters/a.yaml", "clusters/a.yaml", true),
+            ("clusters/a.yaml", "clusters/a.yaml.bak", false),
+            ("", "istio.yaml", true),
+        ] {
+            assert_eq!(is_below(path, file), reads, "{path}: {file}");
+        }
     }
 }
