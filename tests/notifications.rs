@@ -175,6 +175,18 @@ async fn an_outage_of_both_services_is_written_down() {
     assert_eq!(told.report.held_locks, Vec::<String>::new());
 }
 
+/// An incident that the pager could not be told of is not over for it either.
+#[tokio::test(flavor = "current_thread")]
+async fn what_the_pager_never_heard_of_is_not_resolved() {
+    let was_refused = AtomicBool::new(false);
+    let hook = move |occasion: &Occasion| {
+        let is_pager = matches!(&occasion.what, What::Call { system, .. } if *system == "PagerDuty");
+        (is_pager && !was_refused.swap(true, Ordering::Relaxed)).then(|| Fault::fails(ErrorName::Denied))
+    };
+    let told = play(Scenario::Regression, hook, |_| {}).await;
+    assert_eq!(told.pager(), [("trigger".to_owned(), "guard/test-1.30.5/rolled-back".to_owned())]);
+}
+
 /// A connection that breaks once is nobody's loss.
 #[tokio::test(flavor = "current_thread")]
 async fn a_broken_connection_is_tried_once_more() {
