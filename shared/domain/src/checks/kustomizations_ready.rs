@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn one_that_is_elsewhere_is_none() {
-        for path in ["clusters/c10", "clusters/c1/other", "apps"] {
+        for path in ["clusters/c10", "clusters/c", "clusters/c1/other", "apps"] {
             finds(&CHECK, "NO_KUSTOMIZATION", |scene| {
                 scene.facts.flux.as_mut().unwrap().kustomizations[0].path = path.into();
             });
