@@ -251,7 +251,12 @@ pub(crate) fn documents(text: &str) -> Result<Vec<Node>, String> {
                 continue;
             }
             Event::MappingEnd | Event::SequenceEnd => match open.pop() {
-                Some((Open::Map(entries, _), head)) => Node { content: Content::Map(entries), ..head },
+                Some((Open::Map(entries, _), head)) => {
+                    if let Some((twice, line)) = twice(&entries) {
+                        return Err(format!("line {line}: the key `{twice}` is there twice"));
+                    }
+                    Node { content: Content::Map(entries), ..head }
+                }
                 Some((Open::Seq(items), head)) => Node { content: Content::Seq(items), ..head },
                 None => return Err(format!("line {line}: a collection ends that never began")),
             },
@@ -266,17 +271,20 @@ pub(crate) fn documents(text: &str) -> Result<Vec<Node>, String> {
             Some((Open::Map(entries, key), _)) => match key.take() {
                 None => *key = Some(done),
                 Some(name) => {
-                    if let Some(twice) = name.as_str()
-                        && entries.iter().any(|(known, _)| known.as_str() == Some(twice))
-                    {
-                        return Err(format!("line {}: the key `{twice}` is there twice", name.line));
-                    }
                     entries.push((name, done));
                 }
             },
         }
     }
     Ok(documents)
+}
+
+/// A key that is there twice, and the line of the second. Readers differ in which of them counts.
+fn twice(entries: &[(Node, Node)]) -> Option<(&str, usize)> {
+    let mut keys: Vec<(&str, usize)> =
+        entries.iter().filter_map(|(key, _)| Some((key.as_str()?, key.line))).collect();
+    keys.sort_unstable();
+    keys.windows(2).find(|pair| pair[0].0 == pair[1].0).map(|pair| pair[1])
 }
 
 #[cfg(test)]

@@ -112,6 +112,11 @@ fn oci_references_that_a_tag_does_not_decide_are_refused() {
         &with("  interval: 1m\n"),
         "VERSION_MISSING istio.yaml:8: OCIRepository istio-base spec.ref.tag no tag",
     );
+    // One of the same name in another namespace is another one; without a namespace it may be meant.
+    let elsewhere = (by_reference() + &oci("  ref: {tag: 1.29.3}\n"))
+        .replace("{name: base}", "{name: base, namespace: a}")
+        .replace("metadata: {name: istio-base}", "metadata: {name: istio-base, namespace: b}");
+    assert_starts(&refusal(&elsewhere), "VERSION_ELSEWHERE istio.yaml:6: HelmRelease a/base spec.chartRef");
     let twice = by_reference() + &oci("  ref: {tag: 1.29.3}\n") + &oci("  ref: {tag: 1.29.3}\n");
     assert_starts(&told(&twice)[0], "REFERENCE_AMBIGUOUS istio.yaml:6: HelmRelease base spec.chartRef");
 }
