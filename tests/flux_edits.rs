@@ -1,10 +1,11 @@
 //! The edit over real Flux files: every one of the collection gets the minimal edit, or a refusal by its real reason.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its case should stop there")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use guard_domain::manifest::{self, Aim, Edited, Rules};
 use guard_domain::{FileContent, Finding, IstioVersion};
+use guard_tests::collected::helmreleases;
 
 /// What is to come of a file.
 enum Outcome {
@@ -81,7 +82,7 @@ fn go(file: &FileContent, to: &IstioVersion) -> Result<Edited, Vec<Finding>> {
 
 #[test]
 fn every_collected_file_gets_the_edit_or_the_refusal_it_deserves() {
-    let Some(folder) = collection() else { return };
+    let Some(folder) = helmreleases() else { return };
     let index = std::fs::read_to_string(folder.join("index.tsv")).unwrap();
     assert_eq!(index.lines().skip(1).count(), COLLECTED.len(), "index.tsv has other files now");
     let to = v("1.30.5");
@@ -151,17 +152,4 @@ fn assert_only_scalars_differ(before: &FileContent, edited: &Edited, to: &IstioV
 fn read(folder: &Path, name: &str) -> FileContent {
     let content = String::from_utf8(std::fs::read(folder.join(name)).unwrap()).unwrap();
     FileContent { path: name.to_owned(), content }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "the one variable that tells where the collection lies"
-)]
-fn collection() -> Option<PathBuf> {
-    let Ok(folder) = std::env::var("GUARD_FIXTURES") else {
-        println!("skipped: GUARD_FIXTURES names no folder; our own files prove the same properties");
-        return None;
-    };
-    Some(PathBuf::from(folder).join("helmreleases"))
 }

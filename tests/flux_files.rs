@@ -1,9 +1,10 @@
 //! Real Flux files go the whole way, and the merge request changes only the version's bytes.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its case should stop there")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use guard_simulation::{FluxFile, Scenario, Story};
+use guard_tests::collected::helmreleases;
 
 /// Files of our own, one property each; they stand in for the collection where it is not there.
 const OWN: [&str; 4] = [
@@ -62,7 +63,7 @@ async fn our_own_files() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn the_collected_files() {
-    let Some(folder) = collection() else { return };
+    let Some(folder) = helmreleases() else { return };
     for prefix in COLLECTED {
         let (parent, start) =
             prefix.rsplit_once('/').map_or((folder.clone(), prefix), |(sub, rest)| (folder.join(sub), rest));
@@ -78,7 +79,7 @@ async fn the_collected_files() {
 /// A real bump by a bot: our edit is the same to the byte.
 #[test]
 fn the_edit_equals_a_real_bump() {
-    let Some(folder) = collection() else { return };
+    let Some(folder) = helmreleases() else { return };
     let read = |name: &str| std::fs::read_to_string(folder.join("pairs").join(name)).unwrap();
     let before =
         guard_domain::FileContent { path: "p1".into(), content: read("P1-solanyn-home-ops.before.yaml") };
@@ -94,7 +95,7 @@ fn the_edit_equals_a_real_bump() {
 /// Every file of the collection gets an answer: pins or a coded refusal, and never a panic.
 #[test]
 fn every_collected_file_gets_an_answer() {
-    let Some(folder) = collection() else { return };
+    let Some(folder) = helmreleases() else { return };
     let mut seen = 0;
     for sub in ["", "pairs", "derived"] {
         for entry in std::fs::read_dir(folder.join(sub)).unwrap() {
@@ -114,17 +115,4 @@ fn every_collected_file_gets_an_answer() {
         }
     }
     assert!(seen >= 40, "only {seen} files");
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "the one variable that tells where the collection lies"
-)]
-fn collection() -> Option<PathBuf> {
-    let Ok(folder) = std::env::var("GUARD_FIXTURES") else {
-        println!("skipped: GUARD_FIXTURES names no folder; our own files prove the same properties");
-        return None;
-    };
-    Some(PathBuf::from(folder).join("helmreleases"))
 }
