@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod mesh;
 mod surroundings;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Component, IstioVersion, Reading, Unread};
 
+pub use mesh::{ContainerEnd, MeshPodFacts, MeshRole};
 pub use surroundings::{
     BudgetFacts, DefinitionFacts, EnvoyFilterFacts, NamespaceFacts, PodFacts, TemplateFacts, WebhookFacts,
 };
@@ -160,6 +162,8 @@ pub struct ClusterFacts {
     pub strays: Reading<Vec<String>>,
     /// Pods of kube-system and istio-system that are not done.
     pub system_pods: Reading<Vec<PodFacts>>,
+    /// Istio's own pods and every proxy, one by one.
+    pub mesh: Reading<Vec<MeshPodFacts>>,
     /// Definitions of Istio and the Gateway API.
     pub definitions: Reading<Vec<DefinitionFacts>>,
     /// Istio's webhook configurations.
@@ -183,6 +187,7 @@ impl ClusterFacts {
             workloads: Err(why.clone()),
             strays: Err(why.clone()),
             system_pods: Err(why.clone()),
+            mesh: Err(why.clone()),
             definitions: Err(why.clone()),
             webhooks: Err(why.clone()),
             budgets: Err(why.clone()),
@@ -201,6 +206,8 @@ impl ClusterFacts {
             workloads,
             strays: _,
             system_pods,
+            // Of the same list as the cluster's own pods.
+            mesh: _,
             definitions,
             webhooks,
             budgets,

@@ -47,10 +47,10 @@ pub use config::{
     ValidationConfig,
 };
 pub use facts::{
-    BudgetFacts, ClusterFacts, Condition, DefinitionFacts, EksFacts, EnvoyFilterFacts, FluxFacts,
-    HelmReleaseFacts, IstiodFacts, KustomizationFacts, MonitorFacts, NamespaceFacts, NodeFacts, PodFacts,
-    RolloutCounts, RolloutFacts, TemplateFacts, TrafficWindow, WebhookFacts, WorkloadFacts, WorkloadKind,
-    WorkloadRef,
+    BudgetFacts, ClusterFacts, Condition, ContainerEnd, DefinitionFacts, EksFacts, EnvoyFilterFacts,
+    FluxFacts, HelmReleaseFacts, IstiodFacts, KustomizationFacts, MeshPodFacts, MeshRole, MonitorFacts,
+    NamespaceFacts, NodeFacts, PodFacts, RolloutCounts, RolloutFacts, TemplateFacts, TrafficWindow,
+    WebhookFacts, WorkloadFacts, WorkloadKind, WorkloadRef,
 };
 pub use finding::{Finding, Severity, Verdict};
 pub use grouping::{Group, MrStrategy};

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::chance;
 use crate::flux::Flux;
+use crate::kubernetes::list::Lists;
 use crate::spec::{ClusterSpec, WorkloadKind, WorkloadSpec};
 use crate::workload::{Key, Role, Surroundings, Workload};
 
@@ -35,6 +36,8 @@ pub(crate) struct Cluster {
     pub(crate) forbidden: Vec<String>,
     /// What its API server shows otherwise than it is.
     pub(crate) bends: Vec<Bend>,
+    /// Lists of which somebody reads page after page.
+    pub(crate) lists: Lists,
     pub(crate) born: Timestamp,
 }
 
@@ -69,6 +72,7 @@ impl Cluster {
             failing_upgrade: None,
             forbidden: Vec::new(),
             bends: Vec::new(),
+            lists: Lists::new(),
             born,
         }
     }

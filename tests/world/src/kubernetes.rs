@@ -2,11 +2,13 @@
 
 mod discovery;
 mod flux_objects;
-mod list;
+mod form;
+pub(crate) mod list;
 mod objects;
 mod patch;
 mod pods;
 mod resources;
+mod selector;
 mod workloads;
 
 use http::Method;
@@ -15,6 +17,7 @@ use serde_json::{Value, json};
 use crate::aws::token;
 use crate::call::{self, Answer, Call};
 use crate::state::State;
+use form::Form;
 use resources::Resource;
 
 /// Kubernetes' `Status` object.
@@ -122,7 +125,7 @@ fn route(state: &mut State, call: &Call, cluster_id: &str) -> Answer {
     }
     match (&call.method, &target.name) {
         (&Method::GET, None) => list::list(state, call, cluster_id, &target),
-        (&Method::GET, Some(name)) => get(state, cluster_id, &target, name),
+        (&Method::GET, Some(name)) => get(state, call, cluster_id, &target, name),
         (&Method::PATCH, Some(name)) => patch::patch(state, call, cluster_id, &target, name),
         _ => status(
             405,
@@ -191,9 +194,9 @@ fn not_found(target: &Target, name: &str) -> Answer {
     status(404, "NotFound", &format!("{full} \"{name}\" not found"), &details)
 }
 
-fn get(state: &State, cluster_id: &str, target: &Target, name: &str) -> Answer {
+fn get(state: &State, call: &Call, cluster_id: &str, target: &Target, name: &str) -> Answer {
     match find(state, cluster_id, target, name) {
-        Some(object) => call::json(200, &resources::typed(target.resource, object)),
+        Some(object) => call::json(200, &Form::of_object(call).object(target.resource, object)),
         None => not_found(target, name),
     }
 }

@@ -69,6 +69,8 @@ pub struct ClusterSpec {
     pub environment: String,
     /// What runs in it beside Istio itself.
     pub workloads: Vec<WorkloadSpec>,
+    /// Old ReplicaSets without pods that each Deployment keeps; Kubernetes keeps ten at most.
+    pub old_replica_sets: usize,
     /// Mean requests a minute through the mesh.
     pub requests_per_minute: f64,
     /// The usual 95th percentile of the latency.
@@ -235,6 +237,7 @@ impl ClusterSpec {
                 WorkloadSpec::new("edge", "node-agent", DaemonSet, 3).on_host_network(),
                 WorkloadSpec::new("batch", "reports", Deployment, 2).outside_the_mesh(),
             ],
+            old_replica_sets: 2,
             requests_per_minute: 6_000.0,
             latency_p95_ms: 120.0,
         }

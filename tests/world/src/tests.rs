@@ -4,6 +4,7 @@ mod datadog;
 mod gitlab;
 mod kubernetes;
 mod levers;
+mod lists;
 mod nonsense;
 mod rollout;
 mod served;

@@ -2,34 +2,41 @@
 
 use guard_domain::DefinitionFacts;
 use guard_tasks::{Context as _, TaskError};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Client;
 use kube::api::ApiResource;
-use kube::core::Object;
-use kube::{Api, Client, ResourceExt as _};
 use serde::Deserialize;
 
-use crate::list;
+use crate::list::{List, or_default};
+use crate::object::Metadata;
 
 /// One may have a megabyte of schema.
 const PAGE: u32 = 50;
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Deserialize)]
+struct Definition {
+    metadata: Metadata,
+    spec: Spec,
+    #[serde(default, deserialize_with = "or_default")]
+    status: Status,
+}
+
+#[derive(Debug, Deserialize)]
 struct Spec {
     group: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     versions: Vec<Version>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Version {
     name: String,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct Status {
-    #[serde(default)]
-    stored_versions: Option<Vec<String>>,
+    #[serde(deserialize_with = "or_default")]
+    stored_versions: Vec<String>,
 }
 
 pub(crate) async fn facts(client: &Client) -> Result<Vec<DefinitionFacts>, TaskError> {
@@ -40,29 +47,26 @@ pub(crate) async fn facts(client: &Client) -> Result<Vec<DefinitionFacts>, TaskE
         kind: "CustomResourceDefinition".into(),
         plural: "customresourcedefinitions".into(),
     };
-    let api: Api<Object<Spec, Status>> = Api::all_with(client.clone(), &resource);
-    list::all_large(&api, PAGE, |one| {
-        let group = one.spec.group.clone();
+    let list = List::of_resource(&resource).by(PAGE);
+    let facts = |one: Definition| {
+        let Definition { metadata, spec: Spec { group, versions }, status } = one;
         let is_meant = group.ends_with(".istio.io") || group == "gateway.networking.k8s.io";
         is_meant.then(|| DefinitionFacts {
-            name: one.name_any(),
-            is_helms: is_helms(&one.metadata),
-            versions: one.spec.versions.iter().map(|version| version.name.clone()).collect(),
-            stored: one.status.clone().and_then(|status| status.stored_versions).unwrap_or_default(),
-            gateway_api: one.annotations().get("gateway.networking.k8s.io/bundle-version").cloned(),
+            is_helms: is_helms(&metadata),
+            versions: versions.into_iter().map(|version| version.name).collect(),
+            stored: status.stored_versions,
+            gateway_api: metadata.annotations.get("gateway.networking.k8s.io/bundle-version").cloned(),
+            name: metadata.name,
             group,
         })
-    })
-    .await
-    .context("list CustomResourceDefinitions")
+    };
+    list.read(client, facts).await.context("list CustomResourceDefinitions")
 }
 
 /// What Helm looks for before it takes an object for its own.
-fn is_helms(metadata: &ObjectMeta) -> bool {
-    let label = metadata.labels.as_ref().and_then(|labels| labels.get("app.kubernetes.io/managed-by"));
-    let annotations = metadata.annotations.as_ref();
-    let has = |name: &str| annotations.is_some_and(|all| all.contains_key(name));
-    label.is_some_and(|by| by == "Helm")
+fn is_helms(metadata: &Metadata) -> bool {
+    let has = |name: &str| metadata.annotations.contains_key(name);
+    metadata.labels.get("app.kubernetes.io/managed-by").is_some_and(|by| by == "Helm")
         && has("meta.helm.sh/release-name")
         && has("meta.helm.sh/release-namespace")
 }

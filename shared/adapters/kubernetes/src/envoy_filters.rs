@@ -2,33 +2,39 @@
 
 use guard_domain::EnvoyFilterFacts;
 use guard_tasks::{Context as _, TaskError};
+use kube::Client;
 use kube::api::ApiResource;
-use kube::core::Object;
-use kube::{Api, Client, ResourceExt as _};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
-use crate::list;
+use crate::list::{List, or_default};
+use crate::object::Metadata;
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Deserialize)]
+struct Filter {
+    metadata: Metadata,
+    #[serde(default, deserialize_with = "or_default")]
+    spec: Spec,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct Spec {
-    #[serde(default)]
+    #[serde(deserialize_with = "or_default")]
     config_patches: Vec<Patch>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Patch {
     #[serde(rename = "match")]
     matching: Option<Match>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Match {
     proxy: Option<Proxy>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Proxy {
     proxy_version: Option<String>,
@@ -43,12 +49,10 @@ pub(crate) async fn facts(client: &Client) -> Result<Vec<EnvoyFilterFacts>, Task
         kind: "EnvoyFilter".into(),
         plural: "envoyfilters".into(),
     };
-    let api: Api<Object<Spec, IgnoredAny>> = Api::all_with(client.clone(), &resource);
-    let found = list::all(&api, None, |filter| {
-        let name = format!("{}/{}", filter.namespace().unwrap_or_default(), filter.name_any());
+    let facts = |filter: Filter| {
         let patches = filter.spec.config_patches.into_iter();
         let versions = patches.filter_map(|patch| patch.matching?.proxy?.proxy_version);
-        Some(EnvoyFilterFacts { name, proxy_versions: versions.collect() })
-    });
-    found.await.context("list EnvoyFilters")
+        Some(EnvoyFilterFacts { name: filter.metadata.full_name(), proxy_versions: versions.collect() })
+    };
+    List::of_resource(&resource).read(client, facts).await.context("list EnvoyFilters")
 }

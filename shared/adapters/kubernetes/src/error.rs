@@ -83,6 +83,11 @@ pub(crate) fn task_error(error: &kube::Error) -> TaskError {
     }
 }
 
+/// An answer that is no JSON of its kind. The answer itself stays out: it may hold what nobody should see in a log.
+pub(crate) fn unreadable(cause: &serde_json::Error) -> TaskError {
+    TaskError::internal(format!("Kubernetes: unreadable answer: {cause}"))
+}
+
 /// `Rejected`, since no retry installs a missing API.
 pub(crate) fn missing_group(group: &str) -> TaskError {
     let text = format!("the cluster has no API group {group}: is Flux installed, and may GUARD see it?");

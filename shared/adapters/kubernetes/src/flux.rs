@@ -4,13 +4,14 @@ use guard_domain::{Component, Condition, FluxFacts, HelmReleaseFacts, Kustomizat
 use guard_tasks::{Context as _, TaskError};
 use http::{Request, StatusCode};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIGroup;
+use kube::Client;
 use kube::api::ApiResource;
-use kube::core::Object;
-use kube::{Api, Client, ResourceExt as _};
 use serde::Deserialize;
 
-use crate::counts::is_observed;
-use crate::{error, list};
+use crate::error;
+use crate::list::{self, List, or_default};
+use crate::object::Metadata;
+use crate::workload_object::is_observed;
 
 const HELM: &str = "helm.toolkit.fluxcd.io";
 const KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io";
@@ -18,6 +19,16 @@ const SOURCE: &str = "source.toolkit.fluxcd.io";
 
 /// Length of a Git commit's name.
 const COMMIT_LENGTH: usize = 40;
+
+/// A Flux object of any kind.
+#[derive(Debug, Deserialize)]
+struct FluxObject {
+    metadata: Metadata,
+    #[serde(default, deserialize_with = "or_default")]
+    spec: Spec,
+    #[serde(default, deserialize_with = "or_default")]
+    status: Status,
+}
 
 /// The fields that several Flux kinds share; unknown ones are left alone.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -79,8 +90,6 @@ struct Snapshot {
     status: Option<String>,
 }
 
-type FluxObject = Object<Spec, Status>;
-
 pub(crate) async fn facts(client: &Client) -> Result<FluxFacts, TaskError> {
     Ok(FluxFacts {
         kustomizations: kustomizations(client).await?,
@@ -91,66 +100,58 @@ pub(crate) async fn facts(client: &Client) -> Result<FluxFacts, TaskError> {
 
 async fn kustomizations(client: &Client) -> Result<Vec<KustomizationFacts>, TaskError> {
     let api = flux_api(client, KUSTOMIZE, "Kustomization", "kustomizations").await?;
-    list::all(&api, None, |object| Some(kustomization(&object))).await.context("list Kustomizations")
+    let list = List::of_resource(&api);
+    list.read(client, |object| Some(kustomization(&object))).await.context("list Kustomizations")
 }
 
 /// GitRepository objects that are suspended: nothing new arrives through them.
 async fn suspended_sources(client: &Client) -> Result<Vec<String>, TaskError> {
     let api = flux_api(client, SOURCE, "GitRepository", "gitrepositories").await?;
-    list::all(&api, None, |object| (object.spec.suspend == Some(true)).then(|| full_name(&object)))
-        .await
-        .context("list GitRepositories")
+    let suspended =
+        |object: FluxObject| (object.spec.suspend == Some(true)).then(|| object.metadata.full_name());
+    List::of_resource(&api).read(client, suspended).await.context("list GitRepositories")
 }
 
 /// Releases, and the version they are served in.
 async fn releases(client: &Client) -> Result<FluxFacts, TaskError> {
     let api = flux_api(client, HELM, "HelmRelease", "helmreleases").await?;
-    let releases = list::all(&api, None, |object| release(&object)).await.context("list HelmReleases")?;
-    let helm_api = api.resource_url().rsplit('/').nth(1).unwrap_or_default().to_owned();
-    Ok(FluxFacts { releases, helm_api, ..FluxFacts::default() })
+    let list = List::of_resource(&api);
+    let releases = list.read(client, |object| release(&object)).await.context("list HelmReleases")?;
+    Ok(FluxFacts { releases, helm_api: api.version, ..FluxFacts::default() })
 }
 
 /// The kind in the version this cluster prefers: Flux serves and removes versions release by release.
-async fn flux_api(
-    client: &Client,
-    group: &str,
-    kind: &str,
-    plural: &str,
-) -> Result<Api<FluxObject>, TaskError> {
+async fn flux_api(client: &Client, group: &str, kind: &str, plural: &str) -> Result<ApiResource, TaskError> {
     let doing = format!("find API group {group}");
     let request = Request::get(format!("/apis/{group}"))
         .body(Vec::new())
         .map_err(|error| TaskError::internal(error.to_string()))?;
-    let found = client.request::<APIGroup>(request).await;
+    let found = list::get(client, request).await;
     if found.as_ref().is_err_and(|error| error::status(error) == Some(StatusCode::NOT_FOUND)) {
         return Err(error::missing_group(group).context(doing));
     }
-    let found = error::named(found, &doing)?;
+    let found: APIGroup = serde_json::from_slice(&error::named(found, &doing)?)
+        .map_err(|cause| error::unreadable(&cause).context(doing.clone()))?;
     let served = found.preferred_version.or_else(|| found.versions.into_iter().next());
     let version = served.ok_or_else(|| error::missing_group(group).context(doing))?.version;
-    let resource = ApiResource {
+    Ok(ApiResource {
         group: group.to_owned(),
         api_version: format!("{group}/{version}"),
         version,
         kind: kind.to_owned(),
         plural: plural.to_owned(),
-    };
-    Ok(Api::all_with(client.clone(), &resource))
-}
-
-fn full_name(object: &FluxObject) -> String {
-    format!("{}/{}", object.metadata.namespace.as_deref().unwrap_or_default(), object.name_any())
+    })
 }
 
 fn kustomization(object: &FluxObject) -> KustomizationFacts {
-    let status = object.status.clone().unwrap_or_default();
+    let status = &object.status;
     let path = object.spec.path.as_deref().unwrap_or_default();
     KustomizationFacts {
-        name: full_name(object),
+        name: object.metadata.full_name(),
         path: path.trim_start_matches("./").to_owned(),
         is_suspended: object.spec.suspend.unwrap_or_default(),
         applied_commit: status.last_applied_revision.as_deref().and_then(commit),
-        ready: ready(&status),
+        ready: ready(status),
     }
 }
 
@@ -158,16 +159,16 @@ fn kustomization(object: &FluxObject) -> KustomizationFacts {
 fn release(object: &FluxObject) -> Option<HelmReleaseFacts> {
     let chart = &object.spec.chart.as_ref()?.spec;
     let component = Component::of_chart(&chart.chart)?;
-    let status = object.status.clone().unwrap_or_default();
+    let status = &object.status;
     let newest = status.history.as_deref().unwrap_or_default().first();
     Some(HelmReleaseFacts {
-        name: full_name(object),
+        name: object.metadata.full_name(),
         component,
         spec_version: chart.version.clone(),
         is_observed: is_observed(object.metadata.generation, status.observed_generation),
         is_suspended: object.spec.suspend.unwrap_or_default(),
         corrects_drift: object.spec.drift_detection.as_ref().is_some_and(|drift| drift.mode == "enabled"),
-        ready: ready(&status),
+        ready: ready(status),
         deployed_version: newest
             .filter(|snapshot| snapshot.status.as_deref() == Some("deployed"))
             .and_then(|snapshot| snapshot.chart_version.clone()),

@@ -2,40 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use guard_domain::{IstioVersion, IstiodFacts};
+use guard_domain::{IstioVersion, IstiodFacts, MeshRole, WorkloadKind};
 use guard_tasks::{Context as _, TaskError};
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, Client, ResourceExt as _};
+use kube::Client;
 
-use crate::counts::Workload as _;
-use crate::{list, workloads};
+use crate::pods::{ISTIOD_LABEL, MeshPod};
+use crate::workload_object::{self, Workload};
 
-/// Every revision's istiod carries it, Deployment and pods alike.
-const LABEL: &str = "app=istiod";
-
-/// The container that is the control plane.
-const CONTAINER: &str = "discovery";
-
-pub(crate) async fn facts(client: &Client) -> Result<IstiodFacts, TaskError> {
-    let deployments: Api<Deployment> = Api::all(client.clone());
-    let deployments = list::all(&deployments, Some(LABEL), |deployment| {
-        let namespace = deployment.namespace().unwrap_or_default();
-        Some((format!("{namespace}/{}", deployment.name_any()), deployment.counts()))
-    })
-    .await
-    .context("list istiod deployments")?;
-
-    let pods: Api<Pod> = Api::all(client.clone());
-    let versions = list::all(&pods, Some(LABEL), |pod| {
-        let image = workloads::image_of(&pod, CONTAINER)?;
-        workloads::is_running(&pod).then(|| IstioVersion::from_image(image))
-    })
-    .await
-    .context("list istiod pods")?;
-    let mut pods: BTreeMap<Option<IstioVersion>, u32> = BTreeMap::new();
-    for version in versions {
-        *pods.entry(version).or_default() += 1;
+/// `pods` may be those of the whole mesh.
+pub(crate) async fn facts(client: &Client, pods: &[MeshPod]) -> Result<IstiodFacts, TaskError> {
+    let (name, value) = ISTIOD_LABEL;
+    let kind = WorkloadKind::Deployment;
+    let list = workload_object::list(kind).labelled(&format!("{name}={value}"));
+    let deployments =
+        list.read(client, |one: Workload| Some((one.metadata.full_name(), one.counts(kind)))).await;
+    let mut versions: BTreeMap<Option<IstioVersion>, u32> = BTreeMap::new();
+    for pod in pods.iter().filter(|pod| pod.role == MeshRole::Istiod) {
+        *versions.entry(pod.version.clone()).or_default() += 1;
     }
-    Ok(IstiodFacts { deployments: deployments.into_iter().collect(), pods: pods.into_iter().collect() })
+    Ok(IstiodFacts {
+        deployments: deployments.context("list istiod deployments")?.into_iter().collect(),
+        pods: versions.into_iter().collect(),
+    })
 }

@@ -5,7 +5,6 @@
 
 mod budgets;
 mod client;
-mod counts;
 mod definitions;
 mod envoy_filters;
 mod error;
@@ -14,9 +13,12 @@ mod istiod;
 mod list;
 mod namespaces;
 mod nodes;
+mod object;
+mod pods;
+mod replica_sets;
 mod restart;
-mod system_pods;
 mod webhooks;
+mod workload_object;
 mod workloads;
 
 use std::fmt;
@@ -24,7 +26,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use guard_domain::{
-    ClusterFacts, ClusterRecord, EksFacts, FluxFacts, RolloutFacts, Unread, WorkloadFacts, WorkloadRef,
+    ClusterFacts, ClusterRecord, EksFacts, FluxFacts, IstiodFacts, MeshPodFacts, PodFacts, Reading,
+    RolloutFacts, Unread, WorkloadFacts, WorkloadRef,
 };
 use guard_http::Transport;
 use guard_http::cluster_access::ClusterAccess;
@@ -32,6 +35,7 @@ use guard_tasks::{
     ClusterHealthReader, Context as _, ProxyRestarter, RolloutReader, TaskError, WorkloadReader,
 };
 
+use pods::MeshPod;
 pub use restart::{FIELD_MANAGER, RESTART_ANNOTATION};
 
 /// The clusters of the fleet. Each call asks for fresh access, so that no token is ever near its end.
@@ -59,7 +63,48 @@ impl Clusters {
 
 async fn rollout(client: &kube::Client) -> Result<RolloutFacts, TaskError> {
     let FluxFacts { kustomizations, suspended_sources, releases, .. } = flux::facts(client).await?;
-    Ok(RolloutFacts { kustomizations, suspended_sources, releases, istiod: istiod::facts(client).await? })
+    let istiod = istiod::facts(client, &pods::of_istiod(client).await?).await?;
+    Ok(RolloutFacts { kustomizations, suspended_sources, releases, istiod })
+}
+
+/// What follows from the one list of all pods.
+struct Mesh {
+    pods: Reading<Vec<MeshPodFacts>>,
+    system_pods: Reading<Vec<PodFacts>>,
+    istiod: Reading<IstiodFacts>,
+    workloads: Reading<Vec<WorkloadFacts>>,
+    strays: Reading<Vec<String>>,
+}
+
+impl Mesh {
+    async fn read(client: &kube::Client) -> Self {
+        let pods = match pods::all(client).await {
+            Ok(pods) => pods,
+            Err(error) => {
+                let why = Unread::from(error);
+                return Self {
+                    pods: Err(why.clone()),
+                    system_pods: Err(why.clone()),
+                    istiod: Err(why.clone()),
+                    workloads: Err(why.clone()),
+                    strays: Err(why),
+                };
+            }
+        };
+        let (istiod, workloads) =
+            futures::join!(istiod::facts(client, &pods.mesh), workloads::facts(client, &pods.mesh));
+        let (workloads, strays) = match workloads {
+            Ok((workloads, strays)) => (Ok(workloads), Ok(strays)),
+            Err(error) => (Err(Unread::from(error.clone())), Err(Unread::from(error))),
+        };
+        Self {
+            pods: Ok(pods.mesh.iter().map(MeshPod::facts).collect()),
+            system_pods: Ok(pods.system),
+            istiod: istiod.map_err(Unread::from),
+            workloads,
+            strays,
+        }
+    }
 }
 
 #[async_trait]
@@ -78,32 +123,24 @@ impl ClusterHealthReader for Clusters {
         };
         let client = client::open(&self.transport, &server)?;
         // All at once: an API server that does not answer is waited for once.
-        let (nodes, flux, istiod, pods) = futures::join!(
-            nodes::facts(&client),
-            flux::facts(&client),
-            istiod::facts(&client),
-            workloads::facts(&client)
-        );
-        let (system_pods, definitions, webhooks, budgets, envoy_filters, namespaces) = futures::join!(
-            system_pods::facts(&client),
+        let (nodes, flux, mesh) =
+            futures::join!(nodes::facts(&client), flux::facts(&client), Mesh::read(&client));
+        let (definitions, webhooks, budgets, envoy_filters, namespaces) = futures::join!(
             definitions::facts(&client),
             webhooks::facts(&client),
             budgets::facts(&client),
             envoy_filters::facts(&client),
             namespaces::facts(&client)
         );
-        let (workloads, strays) = match pods {
-            Ok((workloads, strays)) => (Ok(workloads), Ok(strays)),
-            Err(error) => (Err(Unread::from(error.clone())), Err(Unread::from(error))),
-        };
         Ok(ClusterFacts {
             eks,
             nodes: nodes.map_err(Unread::from),
             flux: flux.map_err(Unread::from),
-            istiod: istiod.map_err(Unread::from),
-            workloads,
-            strays,
-            system_pods: system_pods.map_err(Unread::from),
+            istiod: mesh.istiod,
+            workloads: mesh.workloads,
+            strays: mesh.strays,
+            system_pods: mesh.system_pods,
+            mesh: mesh.pods,
             definitions: definitions.map_err(Unread::from),
             webhooks: webhooks.map_err(Unread::from),
             budgets: budgets.map_err(Unread::from),
@@ -127,7 +164,8 @@ impl WorkloadReader for Clusters {
     async fn workloads(&self, cluster: &ClusterRecord) -> Result<Vec<WorkloadFacts>, TaskError> {
         let doing = || format!("read workloads of {}", cluster.cluster_id);
         let client = self.client(cluster).await.context(doing())?;
-        Ok(workloads::facts(&client).await.context(doing())?.0)
+        let pods = pods::all(&client).await.context(doing())?;
+        Ok(workloads::facts(&client, &pods.mesh).await.context(doing())?.0)
     }
 }
 

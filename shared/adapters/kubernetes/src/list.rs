@@ -1,13 +1,14 @@
 //! Lists, a page at a time.
 
-use std::fmt::Debug;
-
+use bytes::Bytes;
 use guard_tasks::TaskError;
-use http::StatusCode;
-use kube::Api;
-use kube::api::ListParams;
-use kube::core::{ObjectList, PartialObjectMeta};
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use kube::Client;
+use kube::api::{ApiResource, ListParams};
+use kube::client::Body;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 use crate::error;
 
@@ -17,87 +18,139 @@ const PAGE: u32 = 500;
 /// Pages of one list; 200,000 objects are more than any cluster here has, so a server that goes on is broken.
 const MAX_PAGES: usize = 400;
 
-/// Keeps of every object what `keep` makes of it, so that a whole fleet's pods are never in memory at once.
-pub(crate) async fn all<K, T>(
-    api: &Api<K>,
-    labels: Option<&str>,
-    keep: impl Fn(K) -> Option<T> + Send,
-) -> Result<Vec<T>, TaskError>
-where
-    K: Clone + DeserializeOwned + Debug + Send + Sync,
-    T: Send,
-{
-    pages(labels, keep, |params| async move { api.list(&params).await }).await
+/// Which objects to read. Never a list without a limit.
+pub(crate) struct List {
+    path: String,
+    params: ListParams,
+    is_metadata_only: bool,
 }
 
-/// The same for objects so large that a page of 500 would be too much.
-pub(crate) async fn all_large<K, T>(
-    api: &Api<K>,
-    page: u32,
-    keep: impl Fn(K) -> Option<T> + Send,
-) -> Result<Vec<T>, TaskError>
-where
-    K: Clone + DeserializeOwned + Debug + Send + Sync,
-    T: Send,
-{
-    pages(None, keep, |params| async move { api.list(&params.limit(page)).await }).await
-}
-
-/// The same for objects of which only the metadata matters: the server leaves out the rest.
-pub(crate) async fn all_metadata<K, T>(
-    api: &Api<K>,
-    keep: impl Fn(PartialObjectMeta<K>) -> Option<T> + Send,
-) -> Result<Vec<T>, TaskError>
-where
-    K: Clone + DeserializeOwned + Debug + Send + Sync,
-    T: Send,
-{
-    pages(None, keep, |params| async move { api.list_metadata(&params).await }).await
-}
-
-async fn pages<K, T, F, Answer>(
-    labels: Option<&str>,
-    keep: impl Fn(K) -> Option<T> + Send,
-    fetch: F,
-) -> Result<Vec<T>, TaskError>
-where
-    K: Clone + Send,
-    T: Send,
-    F: Fn(ListParams) -> Answer + Send,
-    Answer: Future<Output = kube::Result<ObjectList<K>>> + Send,
-{
-    let mut kept = Vec::new();
-    let mut token = String::new();
-    let mut was_restarted = false;
-    for _ in 0..MAX_PAGES {
-        let mut params = ListParams::default().limit(PAGE);
-        params.label_selector = labels.map(str::to_owned);
-        params.continue_token = (!token.is_empty()).then(|| token.clone());
-        let page = match fetch(params).await {
-            Ok(page) => page,
-            // The continue token outlived etcd's history. The server says how to go on after the same name in its state
-            // of now: nothing comes twice, and what came and went meanwhile is missing, as in a list a moment later.
-            // Without that, the list is begun again: once is bad luck, twice is too slow.
-            Err(error) if error::status(&error) == Some(StatusCode::GONE) => match error::go_on(&error) {
-                Some(next) => {
-                    token = next;
-                    continue;
-                }
-                None if !was_restarted => {
-                    was_restarted = true;
-                    kept.clear();
-                    token.clear();
-                    continue;
-                }
-                None => return Err(error::task_error(&error)),
-            },
-            Err(error) => return Err(error::task_error(&error)),
-        };
-        token = page.metadata.continue_.unwrap_or_default();
-        kept.extend(page.items.into_iter().filter_map(&keep));
-        if token.is_empty() {
-            return Ok(kept);
-        }
+impl List {
+    /// All objects of a kind.
+    pub(crate) fn of<K: kube::Resource<DynamicType = ()>>() -> Self {
+        Self::at(K::url_path(&(), None))
     }
-    Err(TaskError::internal(format!("Kubernetes: a list did not end after {MAX_PAGES} pages")))
+
+    /// The objects of a kind in one namespace.
+    pub(crate) fn within<K: kube::Resource<DynamicType = ()>>(namespace: &str) -> Self {
+        Self::at(K::url_path(&(), Some(namespace)))
+    }
+
+    /// All objects of a kind that no library knows.
+    pub(crate) fn of_resource(resource: &ApiResource) -> Self {
+        Self::at(format!("/apis/{}/{}", resource.api_version, resource.plural))
+    }
+
+    fn at(path: String) -> Self {
+        Self { path, params: ListParams::default().limit(PAGE), is_metadata_only: false }
+    }
+
+    /// Only those with this label.
+    pub(crate) fn labelled(mut self, selector: &str) -> Self {
+        self.params.label_selector = Some(selector.to_owned());
+        self
+    }
+
+    /// Only those with this field. API servers know few, kind by kind, and refuse every other.
+    pub(crate) fn with_field(mut self, selector: &str) -> Self {
+        self.params.field_selector = Some(selector.to_owned());
+        self
+    }
+
+    /// Pages of so many, for objects so large that [`PAGE`] would be too much.
+    pub(crate) fn by(mut self, page: u32) -> Self {
+        self.params.limit = Some(page);
+        self
+    }
+
+    /// The server leaves out everything but the metadata.
+    pub(crate) fn metadata_only(mut self) -> Self {
+        self.is_metadata_only = true;
+        self
+    }
+
+    /// Keeps of every object what `keep` makes of it, so that a whole fleet's pods are never in memory at once. `T` names
+    /// only what is looked at: the rest is skipped while it is parsed.
+    pub(crate) async fn read<T, U>(
+        self,
+        client: &Client,
+        keep: impl Fn(T) -> Option<U> + Send,
+    ) -> Result<Vec<U>, TaskError>
+    where
+        T: DeserializeOwned,
+        U: Send,
+    {
+        let mut kept = Vec::new();
+        let mut token = String::new();
+        let mut was_restarted = false;
+        for _ in 0..MAX_PAGES {
+            let body = match self.page(client, &token).await {
+                Ok(body) => body,
+                // The continue token outlived etcd's history. The server says how to go on after the same name in its
+                // state of now: nothing comes twice, and what came and went meanwhile is missing, as in a list a moment
+                // later. Without that, the list is begun again: once is bad luck, twice is too slow.
+                Err(error) if error::status(&error) == Some(StatusCode::GONE) => match error::go_on(&error) {
+                    Some(next) => {
+                        token = next;
+                        continue;
+                    }
+                    None if !was_restarted => {
+                        was_restarted = true;
+                        kept.clear();
+                        token.clear();
+                        continue;
+                    }
+                    None => return Err(error::task_error(&error)),
+                },
+                Err(error) => return Err(error::task_error(&error)),
+            };
+            let page: Page<T> = serde_json::from_slice(&body).map_err(|cause| error::unreadable(&cause))?;
+            token = page.metadata.continue_.unwrap_or_default();
+            kept.extend(page.items.into_iter().filter_map(&keep));
+            if token.is_empty() {
+                return Ok(kept);
+            }
+        }
+        Err(TaskError::internal(format!("Kubernetes: a list did not end after {MAX_PAGES} pages")))
+    }
+
+    async fn page(&self, client: &Client, token: &str) -> kube::Result<Bytes> {
+        let mut params = self.params.clone();
+        params.continue_token = (!token.is_empty()).then(|| token.to_owned());
+        let request = kube::core::Request::new(&*self.path);
+        let request =
+            if self.is_metadata_only { request.list_metadata(&params) } else { request.list(&params) };
+        get(client, request.map_err(kube::Error::BuildRequest)?).await
+    }
+}
+
+/// The body of an answer. Not kube's own way: that copies a page twice, and logs what it cannot read, which may hold what
+/// nobody should see in a log.
+pub(crate) async fn get(client: &Client, request: Request<Vec<u8>>) -> kube::Result<Bytes> {
+    let answer = client.send(request.map(Body::from)).await?;
+    Ok(answer.into_body().collect().await?.to_bytes())
+}
+
+#[derive(Deserialize)]
+struct Page<T> {
+    #[serde(default)]
+    metadata: Place,
+    // There must be some, or it is no list: an answer without is never an empty one.
+    #[serde(deserialize_with = "or_default", bound(deserialize = "T: Deserialize<'de>"))]
+    items: Vec<T>,
+}
+
+#[derive(Default, Deserialize)]
+struct Place {
+    #[serde(default, rename = "continue")]
+    continue_: Option<String>,
+}
+
+/// Go writes an empty list as `null` here and there.
+pub(crate) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }

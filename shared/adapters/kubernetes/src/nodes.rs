@@ -2,19 +2,30 @@
 
 use guard_domain::NodeFacts;
 use guard_tasks::{Context as _, TaskError};
-use k8s_openapi::api::core::v1::Node;
-use kube::{Api, Client, ResourceExt as _};
+use k8s_openapi::api::core::v1::Node as Kind;
+use kube::Client;
+use serde::Deserialize;
 
-use crate::list;
+use crate::list::{List, or_default};
+use crate::object::{Metadata, StatusCondition, is_ready};
 
-pub(crate) async fn facts(client: &Client) -> Result<Vec<NodeFacts>, TaskError> {
-    let api: Api<Node> = Api::all(client.clone());
-    list::all(&api, None, |node| Some(NodeFacts { name: node.name_any(), is_ready: is_ready(&node) }))
-        .await
-        .context("list nodes")
+#[derive(Debug, Deserialize)]
+struct Node {
+    metadata: Metadata,
+    #[serde(default, deserialize_with = "or_default")]
+    status: Status,
 }
 
-fn is_ready(node: &Node) -> bool {
-    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Status {
+    #[serde(deserialize_with = "or_default")]
+    conditions: Vec<StatusCondition>,
+}
+
+pub(crate) async fn facts(client: &Client) -> Result<Vec<NodeFacts>, TaskError> {
+    let facts = |node: Node| {
+        Some(NodeFacts { is_ready: is_ready(&node.status.conditions), name: node.metadata.name })
+    };
+    List::of::<Kind>().read(client, facts).await.context("list nodes")
 }

@@ -9,9 +9,9 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::{Api, Client};
+use kube::Client;
 
-use crate::list;
+use crate::list::List;
 
 /// Namespace and name.
 type Service = (String, String);
@@ -20,22 +20,18 @@ type Service = (String, String);
 type Calls = (String, Service, bool);
 
 pub(crate) async fn facts(client: &Client) -> Result<Vec<WebhookFacts>, TaskError> {
-    let mutating: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
-    let mut calls = list::all(&mutating, None, |one| {
+    let of_one = |one: MutatingWebhookConfiguration| {
         let clients = one.webhooks.iter().flatten().map(|hook| &hook.client_config);
         Some(services("MutatingWebhookConfiguration", &one.metadata, clients))
-    })
-    .await
-    .context("list MutatingWebhookConfigurations")?;
-    let validating: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
-    calls.extend(
-        list::all(&validating, None, |one| {
-            let clients = one.webhooks.iter().flatten().map(|hook| &hook.client_config);
-            Some(services("ValidatingWebhookConfiguration", &one.metadata, clients))
-        })
-        .await
-        .context("list ValidatingWebhookConfigurations")?,
-    );
+    };
+    let mutating = List::of::<MutatingWebhookConfiguration>().read(client, of_one);
+    let mut calls = mutating.await.context("list MutatingWebhookConfigurations")?;
+    let of_one = |one: ValidatingWebhookConfiguration| {
+        let clients = one.webhooks.iter().flatten().map(|hook| &hook.client_config);
+        Some(services("ValidatingWebhookConfiguration", &one.metadata, clients))
+    };
+    let validating = List::of::<ValidatingWebhookConfiguration>().read(client, of_one);
+    calls.extend(validating.await.context("list ValidatingWebhookConfigurations")?);
     let calls: Vec<Calls> = calls.into_iter().flatten().collect();
     let mut ready: BTreeMap<Service, u32> = BTreeMap::new();
     for (_, service, _) in &calls {
@@ -73,9 +69,9 @@ fn services<'a>(
 }
 
 async fn ready_endpoints(client: &Client, (namespace, name): &Service) -> Result<u32, TaskError> {
-    let api: Api<EndpointSlice> = Api::namespaced(client.clone(), namespace);
-    let label = format!("kubernetes.io/service-name={name}");
-    let slices = list::all(&api, Some(&label), |slice| {
+    let list =
+        List::within::<EndpointSlice>(namespace).labelled(&format!("kubernetes.io/service-name={name}"));
+    let slices = list.read(client, |slice: EndpointSlice| {
         // What says nothing is to be taken for ready, as Kubernetes writes of this field.
         let is_ready = |ready: Option<bool>| ready.unwrap_or(true);
         let ready = slice.endpoints.iter().filter(|endpoint| {

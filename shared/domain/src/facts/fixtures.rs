@@ -65,6 +65,14 @@ pub(crate) fn healthy(version: &IstioVersion) -> ClusterFacts {
         }]),
         strays: Ok(vec![]),
         system_pods: Ok(vec![PodFacts { name: "kube-system/coredns-1".into(), is_ready: true }]),
+        mesh: Ok(vec![MeshPodFacts {
+            name: "istio-system/istiod-1".into(),
+            role: MeshRole::Istiod,
+            version: Some(version.clone()),
+            is_ready: true,
+            restarts: 0,
+            last_end: None,
+        }]),
         definitions: Ok(vec![
             definition("virtualservices.networking.istio.io", true),
             definition("gateways.gateway.networking.k8s.io", false),

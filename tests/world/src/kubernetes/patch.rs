@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::resources::typed;
+use super::form::Form as AnswerForm;
 use super::{Target, bad_request, find, not_found, status};
 use crate::call::{self, Answer, Call};
 use crate::spec::WorkloadKind;
@@ -97,7 +97,7 @@ pub(super) fn patch(state: &mut State, call: &Call, cluster_id: &str, target: &T
         }
     }
     match find(state, cluster_id, target, name) {
-        Some(object) => call::json(200, &typed(target.resource, object)),
+        Some(object) => call::json(200, &AnswerForm::of_object(call).object(target.resource, object)),
         None => not_found(target, name),
     }
 }

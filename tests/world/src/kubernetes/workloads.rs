@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::objects::metadata;
+use crate::chance;
 use crate::cluster::Cluster;
 use crate::spec::WorkloadKind;
 use crate::state::stamp;
@@ -222,12 +223,18 @@ fn daemon_set(workload: &Workload) -> (Value, Value) {
     (spec, status)
 }
 
-/// The ReplicaSets that still have pods, and the newest one.
+/// The ReplicaSets that still have pods, the newest one, and old ones that a rollback would use.
 pub(super) fn replica_sets(cluster: &Cluster) -> Vec<Value> {
     let deployments = cluster.workloads.values().filter(|one| one.kind() == WorkloadKind::Deployment);
     let of_one = |workload: &Workload| {
         let mut hashes: Vec<String> = workload.pods.iter().map(|pod| pod.hash.clone()).collect();
         hashes.push(workload.template_hash());
+        let old = 0..cluster.spec.old_replica_sets;
+        let place = |at: usize| {
+            let number = at.to_string();
+            chance::suffix(cluster.seed, &["old", workload.namespace(), workload.name(), &number], 10)
+        };
+        hashes.extend(old.map(place));
         hashes.sort();
         hashes.dedup();
         let sets: Vec<Value> = hashes.iter().map(|hash| replica_set(cluster, workload, hash)).collect();

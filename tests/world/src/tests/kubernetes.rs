@@ -127,6 +127,19 @@ fn selectors_choose() {
     assert_eq!(count("/api/v1/namespaces?labelSelector=istio-injection%3Denabled"), Some(3));
     let (_, some) = get(&world, "/api/v1/pods?labelSelector=app&limit=2");
     assert!(some["metadata"].get("remainingItemCount").is_none());
+    let message = |path: &str| {
+        let (status, refused) = get(&world, path);
+        assert_eq!((status, &refused["reason"]), (400, &json!("BadRequest")), "{path}");
+        refused["message"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        message("/apis/apps/v1/deployments?fieldSelector=status.replicas!%3D0"),
+        r#""status.replicas" is not a known field selector: only "metadata.name", "metadata.namespace""#
+    );
+    assert_eq!(
+        message("/api/v1/pods?fieldSelector=status.replicas!%3D0"),
+        "field label not supported: status.replicas"
+    );
 }
 
 #[test]

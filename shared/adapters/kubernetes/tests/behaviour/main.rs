@@ -7,6 +7,8 @@ mod flux;
 #[cfg(test)]
 mod objects;
 #[cfg(test)]
+mod pods;
+#[cfg(test)]
 mod restarting;
 mod surroundings;
 #[cfg(test)]

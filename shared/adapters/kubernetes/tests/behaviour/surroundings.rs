@@ -168,17 +168,24 @@ async fn budgets_namespaces_and_filters() {
 
 #[tokio::test]
 async fn the_clusters_own_pods_are_those_that_should_be_ready() {
-    let of = |name: &str, phase: &str, ready: &str| {
-        json!({"metadata": {"name": name, "namespace": "kube-system"}, "spec": {"containers": []},
+    let of = |namespace: &str, name: &str, phase: &str, ready: &str| {
+        json!({"metadata": {"name": name, "namespace": namespace}, "spec": {"containers": []},
             "status": {"phase": phase, "conditions": [{"type": "Ready", "status": ready}]}})
     };
-    let path = "/api/v1/namespaces/kube-system/pods";
-    let pods =
-        vec![of("dns", "Running", "True"), of("proxy", "Pending", "False"), of("job", "Succeeded", "False")];
-    let world = world(&[(path, pods), ("/api/v1/namespaces/istio-system/pods", vec![])]);
+    let world = World::new();
+    world.put(
+        PODS,
+        [
+            of("kube-system", "dns", "Running", "True"),
+            of("kube-system", "proxy", "Pending", "False"),
+            of("kube-system", "job", "Succeeded", "False"),
+            of("istio-system", "cni", "Running", "True"),
+            of("shop", "web", "Running", "False"),
+        ],
+    );
     let found = world.clusters.health(&row()).await.unwrap().system_pods.unwrap();
     let seen: Vec<_> = found.iter().map(|one| (one.name.as_str(), one.is_ready)).collect();
-    assert_eq!(seen, [("kube-system/dns", true), ("kube-system/proxy", false)]);
+    assert_eq!(seen, [("kube-system/dns", true), ("kube-system/proxy", false), ("istio-system/cni", true)]);
 }
 
 #[tokio::test]

@@ -122,7 +122,16 @@ fn answer(lists: &BTreeMap<String, Vec<Value>>, call: &Call) -> http::Response<B
             None => plain(404, "404 page not found\n"),
         };
     }
-    let Some(objects) = lists.get(path) else { return plain(404, "404 page not found\n") };
+    // A namespace's own list, unless there is one, is what the list of all says of it.
+    let (whole, namespace) =
+        match path.split_once("/namespaces/").map(|(at, rest)| (at, rest.split_once('/'))) {
+            Some((api, Some((namespace, plural)))) if !lists.contains_key(path) => {
+                (format!("{api}/{plural}"), Some(namespace))
+            }
+            _ => (path.to_owned(), None),
+        };
+    let Some(objects) = lists.get(&whole) else { return plain(404, "404 page not found\n") };
+    let is_there = |object: &&Value| namespace.is_none_or(|name| object["metadata"]["namespace"] == name);
     let labels = parameter(call, "labelSelector").map(|text| text.replace("%3D", "=").replace("%2F", "/"));
     let selected = |object: &&Value| {
         labels
@@ -130,7 +139,10 @@ fn answer(lists: &BTreeMap<String, Vec<Value>>, call: &Call) -> http::Response<B
             .and_then(|text| text.split_once('='))
             .is_none_or(|(name, value)| object["metadata"]["labels"][name] == value)
     };
-    let objects: Vec<&Value> = objects.iter().filter(selected).collect();
+    // The one field that is selected by.
+    let with_pods = parameter(call, "fieldSelector").map(|text| assert_eq!(text, "status.replicas%21%3D0"));
+    let counts_pods = |object: &&Value| with_pods.is_none() || object["status"]["replicas"] != 0;
+    let objects: Vec<&Value> = objects.iter().filter(is_there).filter(selected).filter(counts_pods).collect();
     let limit: usize = parameter(call, "limit").expect("every list has a limit").parse().unwrap();
     let from: usize = parameter(call, "continue").map_or(0, |token| token.parse().unwrap());
     let mut metadata = json!({"resourceVersion": "7"});

@@ -1,0 +1,149 @@
+//! The three kinds of workload, alike.
+
+use guard_domain::{RolloutCounts, TemplateFacts, WorkloadKind};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use serde::Deserialize;
+
+use crate::list::{List, or_default};
+use crate::object::{Metadata, Texts};
+use crate::restart::RESTART_ANNOTATION;
+
+/// The sidecar, and the only container of a gateway.
+const PROXY: &str = "istio-proxy";
+
+/// What a pod says about its own injection; the label goes before the annotation.
+const INJECT: &str = "sidecar.istio.io/inject";
+
+/// All workloads of a kind.
+pub(crate) fn list(kind: WorkloadKind) -> List {
+    match kind {
+        WorkloadKind::Deployment => List::of::<Deployment>(),
+        WorkloadKind::StatefulSet => List::of::<StatefulSet>(),
+        WorkloadKind::DaemonSet => List::of::<DaemonSet>(),
+    }
+}
+
+/// A Deployment, StatefulSet or DaemonSet.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Workload {
+    #[serde(default)]
+    pub(crate) metadata: Metadata,
+    #[serde(default, deserialize_with = "or_default")]
+    spec: Spec,
+    #[serde(default, deserialize_with = "or_default")]
+    status: Status,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Spec {
+    replicas: Option<u32>,
+    #[serde(deserialize_with = "or_default")]
+    template: Template,
+    /// Of a StatefulSet or DaemonSet.
+    #[serde(deserialize_with = "or_default")]
+    update_strategy: UpdateStrategy,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct UpdateStrategy {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Template {
+    #[serde(deserialize_with = "or_default")]
+    metadata: TemplateMetadata,
+    #[serde(deserialize_with = "or_default")]
+    spec: TemplateSpec,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct TemplateMetadata {
+    #[serde(deserialize_with = "or_default")]
+    labels: Texts,
+    #[serde(deserialize_with = "or_default")]
+    annotations: Texts,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct TemplateSpec {
+    #[serde(deserialize_with = "or_default")]
+    containers: Vec<Container>,
+    #[serde(deserialize_with = "or_default")]
+    init_containers: Vec<Container>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Container {
+    name: String,
+    image: Option<String>,
+}
+
+/// Of all three kinds: a count that is absent is zero.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Status {
+    observed_generation: Option<i64>,
+    replicas: u32,
+    updated_replicas: u32,
+    ready_replicas: u32,
+    desired_number_scheduled: u32,
+    current_number_scheduled: u32,
+    updated_number_scheduled: u32,
+    number_ready: u32,
+}
+
+impl Workload {
+    pub(crate) fn counts(&self, kind: WorkloadKind) -> RolloutCounts {
+        let status = &self.status;
+        let is_observed = is_observed(self.metadata.generation, status.observed_generation);
+        match kind {
+            WorkloadKind::Deployment | WorkloadKind::StatefulSet => RolloutCounts {
+                // Kubernetes fills in one replica where a spec names none.
+                desired: self.spec.replicas.unwrap_or(1),
+                updated: status.updated_replicas,
+                ready: status.ready_replicas,
+                total: status.replicas,
+                is_observed,
+            },
+            WorkloadKind::DaemonSet => RolloutCounts {
+                desired: status.desired_number_scheduled,
+                updated: status.updated_number_scheduled,
+                ready: status.number_ready,
+                total: status.current_number_scheduled,
+                is_observed,
+            },
+        }
+    }
+
+    pub(crate) fn restart_mark(&self) -> Option<String> {
+        self.spec.template.metadata.annotations.get(RESTART_ANNOTATION).cloned()
+    }
+
+    pub(crate) fn template(&self) -> TemplateFacts {
+        let Template { metadata, spec } = &self.spec.template;
+        let containers = spec.containers.iter().chain(&spec.init_containers);
+        // A gateway's template names the image `auto`, which is no image: istiod fills it in.
+        let has_own_proxy = containers
+            .filter(|container| container.name == PROXY)
+            .any(|container| container.image.as_deref().is_some_and(|image| image != "auto"));
+        TemplateFacts {
+            is_on_delete: self.spec.update_strategy.kind.as_deref() == Some("OnDelete"),
+            asks: metadata.labels.get(INJECT).or_else(|| metadata.annotations.get(INJECT)).cloned(),
+            has_revision: metadata.labels.contains_key("istio.io/rev"),
+            has_own_proxy,
+        }
+    }
+}
+
+/// A status that says which generation it is about, and it is the newest. A fresh object's status says nothing yet.
+pub(crate) fn is_observed(generation: Option<i64>, observed: Option<i64>) -> bool {
+    observed.is_some_and(|observed| observed >= generation.unwrap_or_default())
+}
