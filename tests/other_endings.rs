@@ -377,7 +377,12 @@ async fn a_batch_waits_for_its_prerequisites_and_for_the_end_of_a_freeze() {
 
     fleet.config.batch_order.clear();
     let (from, to) = (fleet.world.start, fleet.world.start + SignedDuration::from_hours(1));
-    fleet.config.policy.freeze_windows = vec![FreezeWindow { from, to, reason: "sale".into() }];
+    fleet.config.policy.freeze_windows = vec![FreezeWindow {
+        from: Some(from),
+        to: Some(to),
+        reason: "sale".into(),
+        ..FreezeWindow::default()
+    }];
     let ended = play(&fleet, "batch-upgrade", input.clone(), |_| {}).await;
     assert!(ended.ending == "GateFailed" && ended.cause.contains("FREEZE_WINDOW"), "{}", ended.cause);
     let mut knowingly = input;

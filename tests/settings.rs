@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its case should stop there")]
 
 use guard_asl::TransitionKind;
-use guard_domain::RunId;
+use guard_domain::{HistoryEntry, IstioVersion, RunId};
 use guard_simulation::{Fleet, House};
 use guard_tasks::RunRecords as _;
 use guard_world::Regression;
@@ -69,6 +69,62 @@ async fn settings_go_back_with_the_version() {
     assert_eq!(ending, "RolledBack", "{cause}");
     assert!(istiod(&house, CLUSTERS[0]).contains("autoscaleMin: 3"));
     assert_eq!(istiod(&house, CLUSTERS[1]), before[1], "byte for byte");
+}
+
+async fn taken_back_by_hand(house: &House) -> String {
+    let back = json!({"batch_id": "test", "reason": "customer complaint"});
+    let arn = house.run_one("batch-rollback", "back-1", back).await.unwrap();
+    let execution = house.service.describe_execution(&arn).unwrap();
+    assert_eq!(execution.status.as_str(), "SUCCEEDED", "{:?}", execution.cause);
+    house.world.merge_requests()[1].description.clone()
+}
+
+/// Days later, in a run of its own: the registry knows which run brought the version, and that run's record what it
+/// changed.
+#[tokio::test(flavor = "current_thread")]
+async fn settings_go_back_when_a_person_takes_a_healthy_batch_back() {
+    let house = house();
+    let before = CLUSTERS.map(|cluster| istiod(&house, cluster));
+    let updates = json!([{"path": "spec.values.pilot.autoscaleMin", "value": 3}]);
+    let (ending, cause) = ended(&house, "batch-upgrade", input(&updates)).await;
+    assert_eq!(ending, "SUCCEEDED", "{cause}");
+    // What somebody else changed meanwhile stays.
+    let path = format!("clusters/{}/istio/istiod.yaml", CLUSTERS[0]);
+    let theirs = |file: &str| file.replace("meshID: mesh1", "meshID: mesh7");
+    house.world.push("main", &path, Some(&theirs(&istiod(&house, CLUSTERS[0]))), "Another mesh");
+    let description = taken_back_by_hand(&house).await;
+    assert_eq!(istiod(&house, CLUSTERS[0]), theirs(&before[0]), "byte for byte");
+    assert_eq!(istiod(&house, CLUSTERS[1]), before[1], "byte for byte");
+    assert!(!description.contains("Versions only"), "{description}");
+}
+
+/// Rows that others wrote name no run, or a run that did something else: the versions go back, and the request says that
+/// nothing else does.
+#[tokio::test(flavor = "current_thread")]
+async fn an_upgrade_without_a_record_is_taken_back_by_its_versions_and_a_person_is_told() {
+    type Bend = fn(&mut HistoryEntry);
+    let elsewhere: Bend = |entry| entry.version = IstioVersion::parse("1.29.1").unwrap();
+    let bends: [(usize, Bend); 3] = [
+        (1, |entry| entry.run_id = None),
+        (1, |entry| entry.run_id = RunId::parse("long-gone").ok()),
+        (0, elsewhere),
+    ];
+    for (entry, bend) in bends {
+        let house = house();
+        let updates = json!([{"path": "spec.values.pilot.autoscaleMin", "value": 3}]);
+        let (ending, cause) = ended(&house, "batch-upgrade", input(&updates)).await;
+        assert_eq!(ending, "SUCCEEDED", "{cause}");
+        let mut row = house.store.clusters().remove(0);
+        bend(&mut row.upgrade_history[entry]);
+        let wanted = row.upgrade_history[0].version.to_string();
+        house.store.put_clusters([row]);
+        let description = taken_back_by_hand(&house).await;
+        let words = format!("brought the version that runs in {}. Settings", CLUSTERS[0]);
+        assert!(description.contains(&words), "{description}");
+        let file = istiod(&house, CLUSTERS[0]);
+        assert!(file.contains(&wanted) && file.contains("autoscaleMin: 3"), "{file}");
+        assert!(istiod(&house, CLUSTERS[1]).contains("autoscaleMin: 2"), "its own upgrade is known");
+    }
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -27,6 +27,7 @@ batch_order:
 policy:
   freeze_windows:
     - {from: 2026-12-20T00:00:00Z, to: 2027-01-04T00:00:00Z, reason: end of the year}
+    - {cron: 0 16 * * FRI, minutes: 3840, time_zone: Europe/Berlin, reason: weekend to Monday 8 o'clock}
 ```
 
 Keys of the first tool that are not listed are not accepted. Of those, `rollback.notification` went to the functions' \

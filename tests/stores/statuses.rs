@@ -109,6 +109,8 @@ async fn versions_and_history_go_with_the_status(stores: &Stores<'_>) {
     let history: Vec<_> =
         up.upgrade_history.iter().map(|entry| (entry.version.to_string(), entry.status)).collect();
     assert_eq!(history, [("1.29.3".to_owned(), S::Healthy), ("1.30.5".to_owned(), S::Healthy)]);
+    assert_eq!(up.brought_by(), Some(&held.run_id), "whose record says what else changed");
+    assert_eq!(up.upgrade_history[0].run_id, None, "nobody knows what brought the version it left");
 }
 
 async fn a_history_goes_on(stores: &Stores<'_>) {
@@ -118,7 +120,8 @@ async fn a_history_goes_on(stores: &Stores<'_>) {
     let held = lease(take(stores, "a", &["c1"], None).await);
     let reached = Some(VersionChange::Reached(version("1.30.5")));
     stores.move_status(&held, &step(S::PostCheckRunning, S::Healthy, reached)).await.unwrap();
-    let reached = json!({"version": "1.30.5", "date": "1970-01-01T00:00:00Z", "status": "healthy"});
+    let reached =
+        json!({"version": "1.30.5", "date": "1970-01-01T00:00:00Z", "status": "healthy", "run_id": "a"});
     assert_eq!(now(stores).await["upgrade_history"], json!([entry, reached]));
 }
 
@@ -140,6 +143,7 @@ async fn a_way_back_without_a_target_names_what_ran(stores: &Stores<'_>) {
             (&entry["version"], &entry["status"]),
             (&json!(failed), &json!("failed-upgrade-rolled-back"))
         );
+        assert_eq!(entry["run_id"], "a");
     }
 }
 

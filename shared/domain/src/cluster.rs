@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchId, ClusterId, ClusterStatus, IstioVersion};
+use crate::{BatchId, ClusterId, ClusterStatus, IstioVersion, RunId};
 
 /// One cluster as the registry knows it. Unknown attributes are kept out of the way, not refused: the table is
 /// shared with other tools.
@@ -76,6 +76,9 @@ pub struct HistoryEntry {
     pub date: Timestamp,
     /// The status it ended in.
     pub status: ClusterStatus,
+    /// The run that did it; unknown for rows that others wrote. A rollback takes back what that run changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<RunId>,
 }
 
 /// Links and marks that are not part of the decision.
@@ -99,15 +102,20 @@ pub struct ClusterMetadata {
 }
 
 impl ClusterRecord {
-    /// The version to go back to: the newest healthy version in the history that is not the one that runs.
+    /// The version to go back to: the newest healthy version in the history below the one that runs. What is above it was
+    /// taken back before.
     pub fn previous_version(&self) -> Option<&IstioVersion> {
-        self.upgrade_history
-            .iter()
-            .rev()
-            .find(|entry| {
-                entry.status == ClusterStatus::Healthy && entry.version != self.current_istio_version
-            })
-            .map(|entry| &entry.version)
+        self.newest_healthy(|version| *version < self.current_istio_version).map(|entry| &entry.version)
+    }
+
+    /// The run that brought the version that runs, where the history knows it.
+    pub fn brought_by(&self) -> Option<&RunId> {
+        self.newest_healthy(|version| *version == self.current_istio_version)?.run_id.as_ref()
+    }
+
+    fn newest_healthy(&self, is_it: impl Fn(&IstioVersion) -> bool) -> Option<&HistoryEntry> {
+        let healthy = |entry: &&HistoryEntry| entry.status == ClusterStatus::Healthy && is_it(&entry.version);
+        self.upgrade_history.iter().rev().find(healthy)
     }
 }
 
@@ -147,21 +155,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_way_back_leads_to_the_newest_other_healthy_version() {
+    fn the_way_back_leads_to_the_newest_healthy_version_below() {
         let mut row = fixtures::record("c1");
-        assert_eq!(row.previous_version(), None);
-        let at = |v: &str, status| HistoryEntry {
+        assert_eq!((row.previous_version(), row.brought_by()), (None, None));
+        let at = |v: &str, status, run: &str| HistoryEntry {
             version: IstioVersion::parse(v).unwrap(),
             date: Timestamp::UNIX_EPOCH,
             status,
+            run_id: RunId::parse(run).ok(),
         };
         row.upgrade_history = vec![
-            at("1.27.0", ClusterStatus::Healthy),
-            at("1.28.2", ClusterStatus::Healthy),
-            at("1.28.9", ClusterStatus::FailedUpgradeRolledBack),
-            at("1.29.3", ClusterStatus::Healthy),
+            at("1.27.0", ClusterStatus::Healthy, ""),
+            at("1.28.2", ClusterStatus::Healthy, "run-1"),
+            at("1.28.9", ClusterStatus::FailedUpgradeRolledBack, "run-2"),
+            at("1.29.3", ClusterStatus::Healthy, "run-3"),
         ];
         assert_eq!(row.previous_version().unwrap().to_string(), "1.28.2");
+        assert_eq!(row.brought_by().unwrap().as_str(), "run-3");
+        // Further up, and taken back by hand: the next way back goes on down, not up again.
+        row.upgrade_history.push(at("1.30.5", ClusterStatus::Healthy, "run-4"));
+        row.upgrade_history.push(at("1.30.5", ClusterStatus::FailedUpgradeRolledBack, "run-5"));
+        assert_eq!(row.previous_version().unwrap().to_string(), "1.28.2");
+        assert_eq!(row.brought_by().unwrap().as_str(), "run-3");
+        // Corrected by a person: nobody knows what brought it.
+        row.current_istio_version = IstioVersion::parse("1.29.4").unwrap();
+        assert_eq!(row.brought_by(), None);
     }
 
     #[test]

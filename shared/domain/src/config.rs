@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchId, MrStrategy, OnEdited};
+use crate::{BatchId, FreezeWindow, MrStrategy, OnEdited};
 
 /// The whole document.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -217,7 +217,7 @@ pub struct PolicyConfig {
     /// What happens where a target of 1.31 or later needs new chart hosts and the repository is not among a cluster's
     /// files. `warn` says that it was moved already.
     pub repositories_elsewhere: OnUnknown,
-    /// Times in which nothing starts, each `{from, to, reason}`.
+    /// Times in which nothing starts: `{from, to, reason}` once, `{cron, minutes, time_zone, reason}` again and again.
     pub freeze_windows: Vec<FreezeWindow>,
     /// Kubernetes minor lines allowed for an Istio minor line beyond the built-in table, with a reason.
     pub kubernetes_overrides: Vec<KubernetesOverride>,
@@ -247,18 +247,6 @@ impl Default for PolicyConfig {
             kubernetes_overrides: Vec::new(),
         }
     }
-}
-
-/// A time in which no run starts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FreezeWindow {
-    /// First moment.
-    pub from: jiff::Timestamp,
-    /// First moment after it.
-    pub to: jiff::Timestamp,
-    /// Why, shown to who is refused.
-    pub reason: String,
 }
 
 /// A Kubernetes line allowed on the fleet's own responsibility.
@@ -363,6 +351,10 @@ impl Config {
             "validation.thresholds.latency_increase_percent",
             format!("{} is not a positive number of percent", t.latency_increase_percent),
         );
+        for (window, n) in self.policy.freeze_windows.iter().zip(0..) {
+            let problem = window.problem().unwrap_or_default();
+            check(problem.is_empty(), "policy.freeze_windows", format!("[{n}]: {problem}"));
+        }
         check(
             self.rollback.require_manual_approval,
             "rollback.require_manual_approval",

@@ -42,9 +42,8 @@ pub use cause::cause_in_words;
 pub use cluster::{ClusterMetadata, ClusterRecord, DatadogTags, HistoryEntry};
 pub use component::Component;
 pub use config::{
-    AcceptedMessage, AwsConfig, Config, ConfigProblem, DatadogConfig, ExecutionConfig, FreezeWindow,
-    GitLabConfig, KubernetesOverride, OnUnknown, PolicyConfig, RollbackConfig, RollbackScope, Thresholds,
-    ValidationConfig,
+    AcceptedMessage, AwsConfig, Config, ConfigProblem, DatadogConfig, ExecutionConfig, GitLabConfig,
+    KubernetesOverride, OnUnknown, PolicyConfig, RollbackConfig, RollbackScope, Thresholds, ValidationConfig,
 };
 pub use facts::{
     BudgetFacts, ClusterFacts, Condition, ContainerEnd, DefinitionFacts, EksFacts, EnvoyFilterFacts,
@@ -53,6 +52,7 @@ pub use facts::{
     WebhookFacts, WorkloadFacts, WorkloadKind, WorkloadRef,
 };
 pub use finding::{Finding, Severity, Verdict};
+pub use freeze::FreezeWindow;
 pub use grouping::{Group, MrStrategy};
 pub use id::{BatchId, ClusterId, InvalidName, RequestId, RunId};
 pub use merge_request::{Direction, FileContent, MergeRequest, MergeRequestState, Proposal};

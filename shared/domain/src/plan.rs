@@ -57,6 +57,9 @@ pub struct PlannedCluster {
     pub old: IstioVersion,
     /// The higher version.
     pub new: IstioVersion,
+    /// The run whose changes a rollback by hand takes back; `None` where only the versions are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<RunId>,
 }
 
 impl PlannedCluster {
@@ -83,7 +86,15 @@ impl Plan {
         self.clusters.iter().find(|planned| planned.record.cluster_id == *id)
     }
 
-    /// What an edit of this cluster's files is to reach. A rollback without the changes of an upgrade moves the version
+    /// The run whose changes are taken back when this cluster goes back; `None` where nobody knows it.
+    pub fn undone<'a>(&'a self, planned: &'a PlannedCluster) -> Option<&'a RunId> {
+        match self.direction {
+            Direction::Upgrade => Some(&self.run_id),
+            Direction::Rollback => planned.undoes.as_ref(),
+        }
+    }
+
+    /// What an edit of this cluster's files is to reach. A rollback that knows no changes of an upgrade moves the version
     /// only.
     pub fn aim<'a>(&'a self, planned: &'a PlannedCluster, direction: Direction) -> Aim<'a> {
         let policy = &self.config.policy;
@@ -213,6 +224,7 @@ pub(crate) mod fixtures {
             record: record(id),
             old: IstioVersion::parse("1.29.3").unwrap(),
             new: IstioVersion::parse("1.30.5").unwrap(),
+            undoes: None,
         };
         Plan {
             run_id: RunId::parse("run-1").unwrap(),

@@ -19,6 +19,7 @@ pub(crate) fn upgrade(
         .map(|row| PlannedCluster {
             old: row.current_istio_version.clone(),
             new: target.clone(),
+            undoes: None,
             record: row,
         })
         .collect();
@@ -54,7 +55,8 @@ pub(crate) fn rollback(
         .into_iter()
         .filter_map(|row| {
             let old = row.previous_version()?.clone();
-            Some(PlannedCluster { old, new: row.current_istio_version.clone(), record: row })
+            let undoes = row.brought_by().cloned();
+            Some(PlannedCluster { old, new: row.current_istio_version.clone(), undoes, record: row })
         })
         .collect();
     let target_branch = config.gitlab.default_target_branch.clone();

@@ -9,15 +9,14 @@ mod edits;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use guard_domain::manifest::Change;
 use guard_domain::{
     BatchId, ClusterId, ClusterRecord, ClusterStatus, Direction, FileContent, Finding, Group, Plan,
-    PlannedCluster, Proposal, text,
+    PlannedCluster, Proposal, RunId, text,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use self::edits::{Edits, is_below, read_by};
+use self::edits::{Edits, Undone, is_below, read_by};
 use crate::judge_soak::LookEntry;
 use crate::ledger::{self, Ledger, MergeRequestEntry, Opened, RunRef};
 use crate::pre_check::PreCheckEntry;
@@ -185,7 +184,7 @@ impl OpenMergeRequest {
         if drafts.is_empty() {
             return Ok(findings);
         }
-        let proposed = self.proposed(run, direction).await?;
+        let undone = self.undone(plan, direction, drafts).await?;
         let mut heads: BTreeMap<String, String> = BTreeMap::new();
         let mut files: BTreeMap<(String, String), Vec<FileContent>> = BTreeMap::new();
         let projects: BTreeSet<String> = drafts.iter().map(|draft| draft.group.project.to_owned()).collect();
@@ -214,8 +213,7 @@ impl OpenMergeRequest {
             if direction == Direction::Upgrade && draft.known.is_none() && !run.dry_run {
                 findings.extend(self.changed_since_checked(run, &draft.group, files).await?);
             }
-            let ours = proposed.as_ref().map(|all| all.get(project).map_or(&[][..], Vec::as_slice));
-            let (edits, refusals) = Edits::of(plan, &draft.group, files, direction, ours);
+            let (edits, refusals) = Edits::of(plan, &draft.group, files, direction, &undone);
             let is_refused = !refusals.is_empty();
             findings.extend(refusals);
             findings.extend(reach(&draft.group, &edits, &others));
@@ -232,24 +230,25 @@ impl OpenMergeRequest {
         Ok(findings)
     }
 
-    /// What this run's own upgrade changed, by project, for the way back; a rollback by hand has no upgrade in its record.
-    async fn proposed(
+    /// What the upgrades that are taken back have changed.
+    async fn undone(
         &self,
-        run: &RunRef,
+        plan: &Plan,
         direction: Direction,
-    ) -> Result<Option<BTreeMap<String, Vec<Change>>>, TaskError> {
+        drafts: &[Draft<'_>],
+    ) -> Result<Undone, TaskError> {
+        let mut undone = Undone::default();
         if direction == Direction::Upgrade {
-            return Ok(None);
+            return Ok(undone);
         }
-        let upgrade = self.ledger.merge_requests(&run.run_id, ledger::UPGRADE).await?;
-        if upgrade.is_empty() {
-            return Ok(None);
+        let clusters = drafts.iter().flat_map(|draft| &draft.group.clusters);
+        let runs: BTreeSet<&RunId> = clusters.filter_map(|planned| plan.undone(planned)).collect();
+        for run_id in runs {
+            for (_, entry) in self.ledger.merge_requests(run_id, ledger::UPGRADE).await? {
+                undone.entry((run_id.clone(), entry.project)).or_default().extend(entry.changes);
+            }
         }
-        let mut by_project: BTreeMap<String, Vec<Change>> = BTreeMap::new();
-        for (_, entry) in upgrade {
-            by_project.entry(entry.project).or_default().extend(entry.changes);
-        }
-        Ok(Some(by_project))
+        Ok(undone)
     }
 
     /// A file that somebody changed after its check was not checked.

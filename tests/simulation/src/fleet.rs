@@ -319,6 +319,7 @@ fn row(
             version: version.clone(),
             date: world.start,
             status: ClusterStatus::Healthy,
+            run_id: None,
         }],
         metadata: ClusterMetadata::default(),
     })

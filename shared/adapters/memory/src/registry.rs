@@ -48,13 +48,14 @@ impl StatusWriter for MemoryStore {
         if !change.from.may_become(change.to) {
             return Err(TaskError::internal(format!("{} may not become {}", change.from, change.to)));
         }
-        apply(row, change);
+        apply(row, lease, change);
         Ok(())
     }
 }
 
 /// What DynamoDB's update expression will do.
-fn apply(row: &mut ClusterRecord, change: &StatusMove) {
+fn apply(row: &mut ClusterRecord, lease: &Lease, change: &StatusMove) {
+    let run_id = Some(lease.run_id.clone());
     row.status = change.to;
     row.last_updated = change.at;
     match &change.version {
@@ -68,6 +69,7 @@ fn apply(row: &mut ClusterRecord, change: &StatusMove) {
                     version: left,
                     date: change.at,
                     status: ClusterStatus::Healthy,
+                    run_id: None,
                 });
             }
             row.current_istio_version = version.clone();
@@ -76,13 +78,19 @@ fn apply(row: &mut ClusterRecord, change: &StatusMove) {
                 version: version.clone(),
                 date: change.at,
                 status: change.to,
+                run_id,
             });
         }
         Some(VersionChange::WentBack(version)) => {
             // The history names the version that failed; inside an upgrade it never became the current one.
             let failed = row.target_istio_version.take().unwrap_or_else(|| row.current_istio_version.clone());
             row.current_istio_version = version.clone();
-            row.upgrade_history.push(HistoryEntry { version: failed, date: change.at, status: change.to });
+            row.upgrade_history.push(HistoryEntry {
+                version: failed,
+                date: change.at,
+                status: change.to,
+                run_id,
+            });
         }
         None => {}
     }

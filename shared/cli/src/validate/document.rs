@@ -81,14 +81,14 @@ mod tests {
              execution: {max_parallel_clusters: 41}\n\
              validation: {soak_period_minutes: an hour}\n\
              batch_order: {dev: [a b]}\n\
-             policy:\n  freeze_windows:\n  - {from: 2026-12-24T00:00:00Z, reason: x}\n  - 5\n",
+             policy:\n  freeze_windows:\n  - {from: 2026-12-24T00:00:00Z}\n  - 5\n",
         );
         let starts = [
             "config.gitlab.uri: unknown field `uri`",
             "config.polcy: unknown field `polcy`",
             "config.validation.soak_period_minutes: invalid type",
             "config.batch_order.dev[0]: batch_id `a b` is not valid",
-            "config.policy.freeze_windows[0]: missing field `to`",
+            "config.policy.freeze_windows[0]: missing field `reason`",
             "config.policy.freeze_windows[0]: invalid type: integer `5`",
             "config execution.max_parallel_clusters: 41 is not between",
         ];

@@ -60,6 +60,7 @@ impl Description<'_> {
         let mut text = String::new();
         self.head(&mut text);
         self.changes(&mut text);
+        self.versions_only(&mut text);
         self.reach(&mut text);
         match self.direction {
             Direction::Upgrade => {
@@ -149,6 +150,19 @@ impl Description<'_> {
             self.changes.len(),
             files.len()
         );
+    }
+
+    /// Of an upgrade that GUARD has no record of, only the version can be taken back.
+    fn versions_only(&self, text: &mut String) {
+        let unknown = self.clusters.iter().filter(|planned| self.plan.undone(planned).is_none());
+        let names: Vec<String> = unknown.map(|planned| escape(planned.record.cluster_id.as_str())).collect();
+        if !names.is_empty() {
+            line!(
+                text,
+                "**Versions only**: GUARD has no record of the upgrade that brought the version that runs in {}. Settings that changed with it, addresses that moved and ranges that were pinned stay as they are; look at them before you merge.\n",
+                names.join(", ")
+            );
+        }
     }
 
     fn reach(&self, text: &mut String) {

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use guard_domain::manifest::{self, Change, Edited};
-use guard_domain::{Direction, FileContent, Finding, Group, Plan};
+use guard_domain::{Direction, FileContent, Finding, Group, Plan, PlannedCluster, RunId};
+
+/// What upgrades have changed, by run and project.
+pub(super) type Undone = BTreeMap<(RunId, String), Vec<Change>>;
 
 /// What becomes of the files.
 #[derive(Default)]
@@ -27,6 +30,12 @@ pub(super) fn read_by(flux_config_path: &str, files: &[FileContent]) -> Vec<File
     files.iter().filter(|file| is_below(flux_config_path, &file.path)).cloned().collect()
 }
 
+/// Those of a run's changes that reach a cluster.
+fn of_cluster(planned: &PlannedCluster, changes: &[Change]) -> Vec<Change> {
+    let path = &planned.record.flux_config_path;
+    changes.iter().filter(|change| is_below(path, &change.file)).cloned().collect()
+}
+
 impl Edits {
     /// Every file of the group, edited: each cluster's files together. The way back puts the exact previous values where
     /// the upgrade's are.
@@ -35,23 +44,19 @@ impl Edits {
         group: &Group<'_>,
         files: &[FileContent],
         direction: Direction,
-        proposed: Option<&[Change]>,
+        undone: &Undone,
     ) -> (Self, Vec<Finding>) {
         let mut edits = Self::default();
         let mut findings = Vec::new();
-        if let Some(proposed) = proposed {
-            let paths = || group.clusters.iter().map(|planned| planned.record.flux_config_path.as_str());
-            let ours = proposed.iter().filter(|change| paths().any(|path| is_below(path, &change.file)));
-            let ours: Vec<Change> = ours.cloned().collect();
-            match manifest::revert(files, &ours) {
-                Ok(edited) => findings.extend(edits.take(files.to_vec(), &edited)),
-                Err(refusals) => findings.extend(refusals),
-            }
-            return (edits, findings);
-        }
         for planned in &group.clusters {
             let files = read_by(&planned.record.flux_config_path, files);
-            match manifest::edit(&files, &plan.aim(planned, direction)) {
+            let changes = plan.undone(planned).filter(|_| direction == Direction::Rollback);
+            let changes = changes.and_then(|run| undone.get(&(run.clone(), group.project.to_owned())));
+            let edited = match changes {
+                Some(changes) => manifest::revert(&files, &of_cluster(planned, changes)),
+                None => manifest::edit(&files, &plan.aim(planned, direction)),
+            };
+            match edited {
                 Ok(edited) => findings.extend(edits.take(files, &edited)),
                 Err(refusals) => findings.extend(refusals),
             }

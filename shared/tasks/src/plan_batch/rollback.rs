@@ -1,7 +1,10 @@
 //! Planning the way back: asked for by a person, or started by `batch-upgrade` with its run.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use guard_domain::{
-    BatchId, ClusterStatus, Direction, Finding, Phase, Progress, RequestId, RunId, Verdict, text,
+    BatchId, ClusterStatus, Direction, Finding, Phase, Plan, PlannedCluster, Progress, RequestId, RunId,
+    Verdict, text,
 };
 use serde::Deserialize;
 
@@ -59,6 +62,7 @@ impl PlanBatch {
         let (mut plan, without) =
             draft::rollback(run_id, execution_arn, input.batch_id.clone(), rows, config, now);
         plan.reason = Some(input.reason);
+        self.keep_known_upgrades(&mut plan).await?;
         let mut findings: Vec<Finding> = without
             .iter()
             .map(|row| {
@@ -102,6 +106,34 @@ impl PlanBatch {
             )
             .await?;
         Ok(Self::go(run, &plan))
+    }
+
+    /// Only an upgrade whose record is there, and which led from and to just these versions, can be taken back change by
+    /// change. Of any other cluster the versions are known, and a person is told so in the merge request.
+    async fn keep_known_upgrades(&self, plan: &mut Plan) -> Result<(), TaskError> {
+        let runs: BTreeSet<RunId> =
+            plan.clusters.iter().filter_map(|planned| planned.undoes.clone()).collect();
+        let mut upgrades = BTreeMap::new();
+        for run_id in runs {
+            if let Some(upgrade) = self.ledger.read::<Plan>(&run_id, "plan").await? {
+                upgrades.insert(run_id, upgrade);
+            }
+        }
+        for planned in &mut plan.clusters {
+            let upgrade = planned.undoes.as_ref().and_then(|run_id| upgrades.get(run_id));
+            let led = upgrade.filter(|upgrade| upgrade.direction == Direction::Upgrade);
+            let led = led.and_then(|upgrade| upgrade.cluster(&planned.record.cluster_id));
+            let is_it = |led: &PlannedCluster| {
+                let (ours, theirs) = (&planned.record, &led.record);
+                (&led.old, &led.new) == (&planned.old, &planned.new)
+                    && (&ours.gitlab_repo, &ours.flux_config_path)
+                        == (&theirs.gitlab_repo, &theirs.flux_config_path)
+            };
+            if !led.is_some_and(is_it) {
+                planned.undoes = None;
+            }
+        }
+        Ok(())
     }
 
     /// The way back inside a run: its locks are held, its failed clusters are known.

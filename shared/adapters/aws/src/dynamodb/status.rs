@@ -25,7 +25,7 @@ impl StatusWriter for DynamoDb {
         }
         let unknown = || TaskError::rejected(format!("cluster {cluster_id} is not in the registry"));
         let row = self.registry_row(cluster_id).await?.ok_or_else(unknown)?;
-        let write = self.registry_update(change, &update(&row, &decode(&row)?, change))?;
+        let write = self.registry_update(change, &update(&row, &decode(&row)?, lease, change))?;
         let written =
             self.write_under_lock(lease, &cluster_lock(cluster_id), &self.tables.registry, write).await;
         match written.context(format!("cluster {cluster_id}"))? {
@@ -66,7 +66,7 @@ fn unlike(change: &StatusMove, found: &Item) -> String {
     }
 }
 
-fn update(read: &Item, row: &ClusterRecord, change: &StatusMove) -> Expression {
+fn update(read: &Item, row: &ClusterRecord, lease: &Lease, change: &StatusMove) -> Expression {
     let expression = Expression::default()
         .when_there("cluster_id")
         .set("status", text(change.to.as_str()))
@@ -78,15 +78,23 @@ fn update(read: &Item, row: &ClusterRecord, change: &StatusMove) -> Expression {
     } else {
         expression.when_is("status", from)
     };
-    links(versions(expression, read, row, change), read, change)
+    links(versions(expression, read, row, lease, change), read, change)
 }
 
-fn versions(expression: Expression, read: &Item, row: &ClusterRecord, change: &StatusMove) -> Expression {
-    let entry = |version: String, status: ClusterStatus| {
+fn versions(
+    expression: Expression,
+    read: &Item,
+    row: &ClusterRecord,
+    lease: &Lease,
+    change: &StatusMove,
+) -> Expression {
+    let at = || text(change.at.to_string());
+    let entry = |version: String| {
         map([
             ("version", text(version)),
-            ("date", text(change.at.to_string())),
-            ("status", text(status.as_str())),
+            ("date", at()),
+            ("status", text(change.to.as_str())),
+            ("run_id", text(lease.run_id.as_str())),
         ])
     };
     match &change.version {
@@ -96,7 +104,7 @@ fn versions(expression: Expression, read: &Item, row: &ClusterRecord, change: &S
         }
         Some(VersionChange::Forget) => expression.remove("target_istio_version"),
         Some(VersionChange::Reached(version)) => {
-            let reached = entry(version.to_string(), change.to);
+            let reached = entry(version.to_string());
             let expression = expression
                 .set("current_istio_version", text(version.to_string()))
                 .remove("target_istio_version");
@@ -104,7 +112,11 @@ fn versions(expression: Expression, read: &Item, row: &ClusterRecord, change: &S
                 return expression.append("upgrade_history", vec![reached]);
             }
             // A row that never had a history gets the version it leaves, or nothing could ever lead back to it.
-            let left = entry(row.current_istio_version.to_string(), ClusterStatus::Healthy);
+            let left = map([
+                ("version", text(row.current_istio_version.to_string())),
+                ("date", at()),
+                ("status", text(ClusterStatus::Healthy.as_str())),
+            ]);
             expression
                 .append("upgrade_history", vec![left, reached])
                 .when_still("current_istio_version", read.get("current_istio_version"))
@@ -116,7 +128,7 @@ fn versions(expression: Expression, read: &Item, row: &ClusterRecord, change: &S
             expression
                 .set("current_istio_version", text(version.to_string()))
                 .remove("target_istio_version")
-                .append("upgrade_history", vec![entry(failed.to_string(), change.to)])
+                .append("upgrade_history", vec![entry(failed.to_string())])
                 .when_still("current_istio_version", read.get("current_istio_version"))
                 .when_still("target_istio_version", read.get("target_istio_version"))
         }
