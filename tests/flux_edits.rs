@@ -110,6 +110,27 @@ fn every_collected_file_gets_the_edit_or_the_refusal_it_deserves() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// A version and the release that it belongs to, in two files of one folder.
+#[test]
+fn collected_files_that_belong_together_are_judged_together() {
+    let Some(folder) = helmreleases() else { return };
+    let to = v("1.30.5");
+    let aim = Aim { from: None, to: &to, rules: Rules::default(), check_path: false, settings: &[] };
+    let (release, repository) =
+        (read(&folder, "14-solanyn-home-ops.yaml"), read(&folder, "15-solanyn-home-ops.yaml"));
+    let edited = manifest::edit(&[release, repository.clone()], &aim).unwrap();
+    assert_only_scalars_differ(&repository, &edited, &to);
+    assert_eq!(edited.files.len(), 1, "the release itself holds no version");
+    let pair = ["30-stefanprodan-gitops-istio.yaml", "31-stefanprodan-gitops-istio.yaml"];
+    let findings = manifest::edit(&pair.map(|name| read(&folder, name)), &aim).unwrap_err();
+    let substituted: Vec<&Finding> = findings.iter().filter(|f| f.code == "VERSION_SUBSTITUTED").collect();
+    assert_eq!(substituted.len(), 3, "{findings:?}");
+    assert!(
+        substituted.iter().all(|f| f.to_string().contains("31-stefanprodan-gitops-istio.yaml:")),
+        "{findings:?}"
+    );
+}
+
 /// The answer in one cell of a table.
 fn told(result: &Result<Edited, Vec<Finding>>) -> String {
     match result {

@@ -12,6 +12,9 @@ use super::{Change, ChangeKind, Edited, Scalar, elsewhere, hosts, settings, valu
 use crate::yaml::{self, Content, Path, Step};
 use crate::{Component, FileContent, Finding, IstioVersion, SpecUpdate, upgrade_path};
 
+/// How image-automation-controller knows the values that are its own: a comment behind them.
+const MARKER: &str = r#"{"$imagepolicy""#;
+
 /// What an edit is to reach, and by which rules.
 #[derive(Debug, Clone)]
 pub struct Aim<'a> {
@@ -210,6 +213,7 @@ fn finish(
         }
         work.sort_by_key(|(_, change)| (change.document, change.line));
         let (replacements, changes): (Vec<_>, Vec<_>) = work.into_iter().unzip();
+        findings.extend(changes.iter().filter_map(|change| automated(one.file, change)));
         match splice(one.file, &one.documents, &replacements) {
             Ok(file) => edited.files.push(file),
             Err(finding) => findings.push(finding),
@@ -221,6 +225,19 @@ fn finish(
     }
     edited.notes = findings;
     Ok(edited)
+}
+
+/// A value that Flux's image automation writes too: it may move on before, or back after, what a person merges.
+fn automated(file: &FileContent, change: &Change) -> Option<Finding> {
+    let line = file.content.lines().nth(change.line.checked_sub(1)?)?;
+    line.contains(MARKER).then(|| {
+        Finding::warning(
+            "IMAGE_POLICY_MARKER",
+            format!("{}:{}: {} {}", change.file, change.line, change.object, change.path),
+            "Flux's image automation writes this value too, by the marker behind it",
+            "see that its ImagePolicy allows the new version and no later one, or suspend the ImageUpdateAutomation",
+        )
+    })
 }
 
 /// All wishes about one scalar as one change. `None` when it is as wished already.

@@ -62,8 +62,16 @@ fn the_tag_of_an_oci_repository_is_the_version_of_its_release() {
     let both =
         by_reference() + &oci("  ref: {tag: 1.29.3} # {\"$imagepolicy\": \"flux-system:istio:tag\"}\n");
     assert_eq!(edited(&both), both.replace("1.29.3", "1.30.5"));
-    let change = go(&both, "1.29.3", "1.30.5").unwrap().changes.remove(0);
+    let mut done = go(&both, "1.29.3", "1.30.5").unwrap();
+    let change = done.changes.remove(0);
     assert_eq!((change.kind, change.object.as_str()), (ChangeKind::OciTag, "OCIRepository istio-base"));
+    // Somebody else writes there too, which a person should know.
+    let note = done.notes.remove(0).to_string();
+    assert!(
+        note.contains("IMAGE_POLICY_MARKER") && note.contains("OCIRepository istio-base spec.ref.tag"),
+        "{note}"
+    );
+    assert_eq!(done.notes, []);
     // In files of their own as well, and the repository alone.
     let aim = (v("1.29.3"), v("1.30.5"));
     let files = [
