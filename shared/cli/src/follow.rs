@@ -206,6 +206,7 @@ pub(crate) fn phase_word(phase: Phase) -> &'static str {
         Phase::Failed => "failed",
         Phase::RolledBack => "rolled back",
         Phase::Unknown => "unknown",
+        Phase::LeftOut => "left out",
     }
 }
 

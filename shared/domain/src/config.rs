@@ -205,6 +205,9 @@ pub struct PolicyConfig {
     pub soak_extensions_max: u32,
     /// How long a person may take to answer a question, hours.
     pub decision_timeout_hours: u32,
+    /// Clusters of a batch that may fail their pre-check and be left out, each for a cause of its own: the same cause in
+    /// two of them stops the batch, and so does one more. A later batch that waits for this one waits for them too.
+    pub pre_check_failure_budget: u32,
     /// What happens where `istioctl analyze` gave no answer.
     pub analyzer_unknown: OnUnknown,
     /// Errors of `istioctl analyze` that stop no upgrade of this fleet, with a reason.
@@ -238,6 +241,7 @@ impl Default for PolicyConfig {
             soak_extension_minutes: 30,
             soak_extensions_max: 4,
             decision_timeout_hours: 72,
+            pre_check_failure_budget: 0,
             analyzer_unknown: OnUnknown::Warn,
             analyzer_accepted: Vec::new(),
             pin_ranges: false,

@@ -30,6 +30,7 @@ pub mod look;
 pub mod manifest;
 pub mod notification;
 pub mod post_check;
+pub mod quarantine;
 pub mod restart;
 pub mod rollout;
 pub mod soak;

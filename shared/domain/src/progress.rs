@@ -24,6 +24,8 @@ pub enum Phase {
     RolledBack,
     /// Something found no answer; a person must look.
     Unknown,
+    /// Its pre-check said no, and the run goes on without it: nothing is changed in it.
+    LeftOut,
 }
 
 /// What the run does next.
@@ -95,7 +97,7 @@ impl Progress {
         let has = |phase| self.0.values().any(|p| *p == phase);
         if has(Phase::Failed) {
             NextStep::Rollback
-        } else if has(Phase::Unknown) || self.0.is_empty() {
+        } else if has(Phase::Unknown) || self.0.values().all(|phase| *phase == Phase::LeftOut) {
             NextStep::Halt
         } else if has(Phase::Planned) {
             NextStep::Converge
@@ -172,7 +174,8 @@ mod tests {
             Just(Phase::Checked),
             Just(Phase::Failed),
             Just(Phase::RolledBack),
-            Just(Phase::Unknown)
+            Just(Phase::Unknown),
+            Just(Phase::LeftOut)
         ]
     }
 
@@ -181,7 +184,8 @@ mod tests {
         fn healthy_means_every_cluster_was_checked(phases in proptest::collection::vec(any_phase(), 0..8)) {
             let p = progress(&phases);
             let healthy = p.next() == NextStep::Healthy;
-            prop_assert_eq!(healthy, !phases.is_empty() && phases.iter().all(|x| *x == Phase::Checked));
+            let taken: Vec<Phase> = phases.iter().copied().filter(|x| *x != Phase::LeftOut).collect();
+            prop_assert_eq!(healthy, !taken.is_empty() && taken.iter().all(|x| *x == Phase::Checked));
             if phases.contains(&Phase::Failed) {
                 prop_assert_eq!(p.next(), NextStep::Rollback);
             }

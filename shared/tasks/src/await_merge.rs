@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use guard_domain::notification::Notification;
-use guard_domain::{ClusterId, Direction, Plan};
+use guard_domain::{ClusterId, Direction, Phase, Plan, Progress};
 use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -124,7 +124,13 @@ impl AwaitMerge {
     async fn clusters(&self, run: &RunRef, plan: &Plan, direction: Direction) -> Vec<ClusterId> {
         match direction {
             Direction::Upgrade => {
-                plan.clusters.iter().map(|planned| planned.record.cluster_id.clone()).collect()
+                let all = plan.clusters.iter().map(|planned| planned.record.cluster_id.clone());
+                let left_out = self.ledger.progress(run).await.unwrap_or_else(|error| {
+                    warn("read which clusters are left out", &error);
+                    Progress::default()
+                });
+                let left_out = left_out.in_phase(Phase::LeftOut);
+                all.filter(|id| !left_out.contains(id)).collect()
             }
             Direction::Rollback => match self.ledger.rollback(run).await {
                 Ok(rollback) => rollback.clusters,

@@ -3,9 +3,12 @@
 //! Takes in the verdicts of a Map, moves statuses and progress, and answers with a word that a Choice state routes.
 //! Safe to run twice: only clusters that waited for this gate move, and a status that is there already is left alone.
 
+use std::collections::BTreeSet;
+
 use guard_domain::notification::NotificationKind;
 use guard_domain::{
-    ClusterId, ClusterStatus, Direction, NextStep, Phase, Plan, Progress, Verdict, cause_in_words, child_name,
+    ClusterId, ClusterStatus, Direction, NextStep, Phase, Plan, Progress, Verdict, cause_in_words,
+    child_name, quarantine,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,6 +18,7 @@ use crate::ledger::{
 };
 use crate::notices::Notices;
 use crate::plan_batch::tickets;
+use crate::pre_check::PreCheckEntry;
 use crate::task::Task;
 use crate::{Channels, TaskError, VersionChange};
 
@@ -127,7 +131,7 @@ impl Task for Decide {
         let Input { run, gate, results, answer } = input;
         let plan = self.ledger.plan(&run).await?;
         let output = match gate {
-            Gate::PreCheck => pre_check(&run, &plan, &results),
+            Gate::PreCheck => self.pre_check(&run, &plan, &results).await?,
             Gate::Converge => self.up(&run, &plan, &results, Phase::Planned, Phase::Converged).await?,
             Gate::PostCheck => self.up(&run, &plan, &results, Phase::Soaked, Phase::Checked).await?,
             Gate::Decision => self.decided(&run, &plan, answer).await?,
@@ -187,13 +191,21 @@ fn reasons(ids: &[&str], results: &[GateResult]) -> String {
     }
 }
 
-fn pre_check(run: &RunRef, plan: &Plan, results: &[GateResult]) -> Output {
-    let ids: Vec<ClusterId> = plan.clusters.iter().map(|c| c.record.cluster_id.clone()).collect();
+/// What the pre-checks say together.
+fn pre_check(run: &RunRef, plan: &Plan, results: &[GateResult], left_out: &[ClusterId]) -> Output {
+    let taken = plan.clusters.iter().map(|planned| planned.record.cluster_id.clone());
+    let ids: Vec<ClusterId> = taken.filter(|id| !left_out.contains(id)).collect();
     let verdicts = verdicts(&ids, results);
     let (failed, unknown) = (named(&verdicts, Verdict::Fail), named(&verdicts, Verdict::Unknown));
     let (decision, summary) = if !failed.is_empty() {
         let why = reasons(&failed, results);
         (Decision::Fail, format!("pre-check failed for {}; nothing was changed{why}", failed.join(", ")))
+    } else if !left_out.is_empty() && unknown.is_empty() {
+        let names: Vec<&str> = left_out.iter().map(ClusterId::as_str).collect();
+        let why = reasons(&names, results);
+        let found =
+            format!("pre-check passed for {} clusters; left out: {}{why}", ids.len(), names.join(", "));
+        (Decision::Proceed, found)
     } else if !unknown.is_empty() {
         let why = reasons(&unknown, results);
         let found = format!("pre-check found no answer for {}; nothing was changed{why}", unknown.join(", "));
@@ -208,6 +220,45 @@ fn pre_check(run: &RunRef, plan: &Plan, results: &[GateResult]) -> Output {
 }
 
 impl Decide {
+    /// The gate before anything is changed. Few clusters may be left out, if policy says so.
+    async fn pre_check(
+        &self,
+        run: &RunRef,
+        plan: &Plan,
+        results: &[GateResult],
+    ) -> Result<Output, TaskError> {
+        let output = pre_check(run, plan, results, &[]);
+        let budget = plan.config.policy.pre_check_failure_budget;
+        if output.decision != Decision::Fail || budget == 0 {
+            return Ok(output);
+        }
+        // A dry run keeps no record of the causes, and shows the change of the whole batch.
+        if run.dry_run {
+            let words = format!("a real run may leave out up to {budget}, if their causes differ");
+            return Ok(Output { summary: format!("{}; {words}", output.summary), ..output });
+        }
+        let no = |result: &&GateResult| result.verdict == Verdict::Fail;
+        let ids: BTreeSet<&ClusterId> = results.iter().filter(no).map(|result| &result.cluster_id).collect();
+        let mut failed = Vec::new();
+        for id in ids {
+            let entry: Option<PreCheckEntry> =
+                self.ledger.read(&run.run_id, &format!("pre-check#{id}")).await?;
+            failed.push((id.clone(), entry.map(|entry| entry.findings).unwrap_or_default()));
+        }
+        let others = plan.clusters.len().saturating_sub(failed.len());
+        if let Some(why) = quarantine::refusal(&failed, others, budget) {
+            return Ok(Output { summary: format!("{}; not left out: {why}", output.summary), ..output });
+        }
+        let left_out: Vec<ClusterId> = failed.into_iter().map(|(id, _)| id).collect();
+        let output = pre_check(run, plan, results, &left_out);
+        if output.decision == Decision::Proceed {
+            let mut progress = self.ledger.progress(run).await?;
+            progress.0.extend(left_out.into_iter().map(|id| (id, Phase::LeftOut)));
+            self.ledger.write(run, "progress", &progress).await?;
+        }
+        Ok(output)
+    }
+
     /// A gate on the way up: verdicts in, statuses of the failed ones moved, next step out.
     async fn up(
         &self,
@@ -364,7 +415,11 @@ pub(crate) async fn next_step(
             (Decision::PostCheck, Phase::Soaked, format!("soak passed for {}", names(Phase::Soaked)))
         }
         NextStep::Healthy => {
-            (Decision::Healthy, Phase::Checked, format!("healthy: {}", names(Phase::Checked)))
+            let left_out = match names(Phase::LeftOut) {
+                none if none.is_empty() => none,
+                names => format!("; left out after their pre-checks: {names}"),
+            };
+            (Decision::Healthy, Phase::Checked, format!("healthy: {}{left_out}", names(Phase::Checked)))
         }
         NextStep::RolledBack => (
             Decision::RolledBack,

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use guard_domain::{
-    BatchId, ClusterId, ClusterRecord, ClusterStatus, Direction, FileContent, Finding, Group, Plan,
+    BatchId, ClusterId, ClusterRecord, ClusterStatus, Direction, FileContent, Finding, Group, Phase, Plan,
     PlannedCluster, Proposal, RunId, text,
 };
 use schemars::JsonSchema;
@@ -164,7 +164,12 @@ impl OpenMergeRequest {
         direction: Direction,
     ) -> Result<Vec<&'a PlannedCluster>, TaskError> {
         Ok(match direction {
-            Direction::Upgrade => plan.clusters.iter().collect(),
+            Direction::Upgrade if run.dry_run => plan.clusters.iter().collect(),
+            Direction::Upgrade => {
+                let left_out = self.ledger.progress(run).await?.in_phase(Phase::LeftOut);
+                let taken = |planned: &&PlannedCluster| !left_out.contains(&planned.record.cluster_id);
+                plan.clusters.iter().filter(taken).collect()
+            }
             Direction::Rollback => {
                 let failed = self.ledger.rollback(run).await?.clusters;
                 plan.clusters.iter().filter(|planned| failed.contains(&planned.record.cluster_id)).collect()
@@ -298,9 +303,14 @@ impl OpenMergeRequest {
     ) -> Result<Result<String, Finding>, TaskError> {
         let clusters = &draft.group.clusters;
         let (checks, evidence) = match direction {
-            Direction::Upgrade => (self.checks(run, clusters).await?, Vec::new()),
+            Direction::Upgrade => (self.checks(run, &draft.group.ids()).await?, Vec::new()),
             Direction::Rollback => (Vec::new(), self.evidence(run, clusters).await?),
         };
+        let left_out = match direction {
+            Direction::Upgrade => self.ledger.progress(run).await?.in_phase(Phase::LeftOut),
+            Direction::Rollback => Vec::new(),
+        };
+        let left_out = self.checks(run, &left_out).await?;
         let marker = text::marker(&plan.run_id, draft.name.trim_start_matches("merge-request#"));
         let description = text::Description {
             plan,
@@ -308,6 +318,7 @@ impl OpenMergeRequest {
             clusters,
             changes: &draft.edits.changes,
             checks: &checks,
+            left_out: &left_out,
             evidence: &evidence,
             requests,
             marker: &marker,
@@ -352,18 +363,13 @@ impl OpenMergeRequest {
     }
 
     /// What the pre-checks of these clusters said.
-    async fn checks(
-        &self,
-        run: &RunRef,
-        clusters: &[&PlannedCluster],
-    ) -> Result<Vec<text::Checked>, TaskError> {
+    async fn checks(&self, run: &RunRef, clusters: &[ClusterId]) -> Result<Vec<text::Checked>, TaskError> {
         let mut checks = Vec::new();
-        for planned in clusters {
-            let cluster_id = planned.record.cluster_id.clone();
+        for cluster_id in clusters {
             let name = format!("pre-check#{cluster_id}");
             let entry: Option<PreCheckEntry> = self.ledger.read(&run.run_id, &name).await?;
             checks.extend(entry.map(|entry| text::Checked {
-                cluster_id,
+                cluster_id: cluster_id.clone(),
                 verdict: entry.verdict,
                 findings: entry.findings,
                 baseline: entry.baseline,

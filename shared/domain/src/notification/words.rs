@@ -54,6 +54,14 @@ impl Notification {
         let title = format!("Waiting for a merge: {}", text::title(plan, direction, None));
         let mut told = base(NotificationKind::WaitingForMerge, urgency, plan, direction, title, sentence);
         told.name_clusters(clusters);
+        if direction == Direction::Upgrade {
+            let all = plan.clusters.iter().map(|planned| planned.record.cluster_id.as_str());
+            let left_out: Vec<&str> =
+                all.filter(|id| !clusters.iter().any(|one| one.as_str() == *id)).collect();
+            if !left_out.is_empty() {
+                told.fact("left out after their pre-checks", left_out.join(", "));
+            }
+        }
         told.fact("waits until", minute(until));
         told.links_to("merge request", merge_request_urls);
         told.next = vec![

@@ -40,6 +40,8 @@ pub struct Description<'a> {
     pub changes: &'a [Change],
     /// The pre-checks, for an upgrade.
     pub checks: &'a [Checked],
+    /// Pre-checks of clusters of the batch that it leaves out.
+    pub left_out: &'a [Checked],
     /// Why it must go back, for a rollback.
     pub evidence: &'a [String],
     /// Number of requests that the change is cut into; a person should know of the others.
@@ -65,6 +67,7 @@ impl Description<'_> {
         match self.direction {
             Direction::Upgrade => {
                 self.checks(&mut text);
+                self.left_out(&mut text);
                 self.soak(&mut text);
                 self.way_back(&mut text);
                 self.notes(&mut text);
@@ -186,6 +189,22 @@ impl Description<'_> {
             lines.extend(told.map(|finding| escape(&finding.to_string())));
         }
         list(text, &lines);
+    }
+
+    fn left_out(&self, text: &mut String) {
+        if self.left_out.is_empty() {
+            return;
+        }
+        line!(text, "### Left out\n");
+        line!(
+            text,
+            "These clusters of the batch failed their pre-checks, each for a cause of its own. Nothing changes in them; start the batch again when they are mended.\n"
+        );
+        let cause = |check: &Checked| {
+            let told = Finding::decisive(&check.findings).map(ToString::to_string).unwrap_or_default();
+            format!("{}: {}", escape(check.cluster_id.as_str()), escape(&told))
+        };
+        list(text, &self.left_out.iter().map(cause).collect::<Vec<_>>());
     }
 
     /// What the judge will see of each cluster. How small a regression it can tell from chance follows from this volume.
@@ -325,6 +344,7 @@ mod tests {
             clusters: &clusters,
             changes: &[change(word)],
             checks: &checks,
+            left_out: &checks[..1],
             evidence: &[word.to_owned()],
             requests: 1,
             marker: MARKER,
@@ -380,6 +400,7 @@ mod tests {
             clusters: &clusters,
             changes: &[],
             checks: &checks,
+            left_out: &[],
             evidence: &[],
             requests: 3,
             marker: MARKER,
@@ -411,6 +432,7 @@ mod tests {
             clusters: &clusters,
             changes: &changes,
             checks: &[],
+            left_out: &[],
             evidence: &evidence,
             requests: 1,
             marker: MARKER,
