@@ -5,15 +5,20 @@
 //! listed in [`ALL`] does not compile (`dead_code`); docs/checks.md is made from the list.
 
 mod baseline;
+mod chart_sources;
+mod component_path;
 mod definitions;
 mod drift_detection;
 mod eks_active;
 mod eks_health;
 mod envoy_filters;
 mod flux_api;
+mod flux_base;
 mod flux_suspended;
 mod gateway_api;
+mod git_sources;
 mod helm_releases;
+mod istiod_once;
 mod istiod_ready;
 mod istiod_redundancy;
 mod istiod_version;
@@ -21,6 +26,7 @@ mod kubernetes_version;
 mod kustomizations_ready;
 mod monitors;
 mod nodes_ready;
+mod proxy_skew;
 mod proxy_version;
 mod restart_injection;
 mod restart_strategy;
@@ -30,12 +36,14 @@ mod webhooks;
 mod workloads_ready;
 
 use crate::compatibility::Compatibility;
+use crate::skew::Skew;
 use crate::{
-    ClusterFacts, Config, Finding, MonitorFacts, PlannedCluster, Reading, Severity, TrafficWindow, Unread,
+    BaseFacts, ClusterFacts, Config, Finding, MonitorFacts, PlannedCluster, Reading, Severity, TrafficWindow,
+    Unread,
 };
 
 /// Every check, in the order people read them.
-pub const ALL: [&Check; 24] = [
+pub const ALL: [&Check; 30] = [
     &eks_active::CHECK,
     &eks_health::CHECK,
     &kubernetes_version::CHECK,
@@ -45,14 +53,20 @@ pub const ALL: [&Check; 24] = [
     &istiod_version::CHECK,
     &istiod_redundancy::CHECK,
     &proxy_version::CHECK,
+    &proxy_skew::CHECK,
     &definitions::CHECK,
     &gateway_api::CHECK,
     &webhooks::CHECK,
     &envoy_filters::CHECK,
     &flux_api::CHECK,
     &flux_suspended::CHECK,
+    &git_sources::CHECK,
     &kustomizations_ready::CHECK,
+    &flux_base::CHECK,
+    &chart_sources::CHECK,
     &helm_releases::CHECK,
+    &istiod_once::CHECK,
+    &component_path::CHECK,
     &drift_detection::CHECK,
     &workloads_ready::CHECK,
     &restart_strategy::CHECK,
@@ -106,6 +120,8 @@ pub struct Subject<'a> {
     pub planned: &'a PlannedCluster,
     /// What the cluster says.
     pub facts: &'a ClusterFacts,
+    /// The branch's head, and what the cluster has of it.
+    pub base: &'a Reading<BaseFacts>,
     /// Traffic just before; `None` where Datadog has no series.
     pub baseline: &'a Reading<Option<TrafficWindow>>,
     /// Monitors that are not OK.
@@ -114,6 +130,8 @@ pub struct Subject<'a> {
     pub config: &'a Config,
     /// The built-in table.
     pub compatibility: &'a Compatibility,
+    /// How far proxies and istiod may be apart.
+    pub skew: &'a Skew,
 }
 
 /// Something that is read in one go, and may be unreadable by itself.
@@ -127,6 +145,10 @@ pub enum Source {
     Istiod,
     /// GitRepositories, Kustomizations and HelmReleases.
     Flux,
+    /// HelmRepositories, OCIRepositories and HelmCharts.
+    ChartSources,
+    /// The branch's head, and whether Flux has applied it.
+    Base,
     /// Pods with proxies, and the workloads they belong to.
     Workloads,
     /// Pods of kube-system and istio-system.
@@ -151,11 +173,13 @@ pub enum Source {
 
 impl Source {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Eks,
         Self::Nodes,
         Self::Istiod,
         Self::Flux,
+        Self::ChartSources,
+        Self::Base,
         Self::Workloads,
         Self::SystemPods,
         Self::Definitions,
@@ -175,6 +199,8 @@ impl Source {
             Self::Nodes => "NODES_UNREAD",
             Self::Istiod => "ISTIOD_UNREAD",
             Self::Flux => "FLUX_UNREAD",
+            Self::ChartSources => "CHART_SOURCES_UNREAD",
+            Self::Base => "BASE_UNREAD",
             Self::Workloads => "WORKLOADS_UNREAD",
             Self::SystemPods => "SYSTEM_PODS_UNREAD",
             Self::Definitions => "DEFINITIONS_UNREAD",
@@ -195,6 +221,8 @@ impl Source {
             Self::Nodes => "nodes",
             Self::Istiod => "Deployments and pods of istiod",
             Self::Flux => "GitRepositories, Kustomizations and HelmReleases",
+            Self::ChartSources => "HelmRepositories, OCIRepositories and HelmCharts",
+            Self::Base => "the branch's head, and what of it Flux has applied",
             Self::Workloads => "pods with proxies and their workloads",
             Self::SystemPods => "pods of kube-system and istio-system",
             Self::Definitions => "CustomResourceDefinitions",
@@ -220,6 +248,8 @@ impl Subject<'_> {
             Source::Nodes => self.facts.nodes.as_ref().err(),
             Source::Istiod => self.facts.istiod.as_ref().err(),
             Source::Flux => self.facts.flux.as_ref().err(),
+            Source::ChartSources => self.facts.chart_sources.as_ref().err(),
+            Source::Base => self.base.as_ref().err(),
             Source::Workloads => self.facts.workloads.as_ref().err(),
             Source::SystemPods => self.facts.system_pods.as_ref().err(),
             Source::Definitions => self.facts.definitions.as_ref().err(),

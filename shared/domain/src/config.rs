@@ -180,6 +180,11 @@ impl Default for RollbackConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicyConfig {
+    /// Share of the nodes that may be not Ready, percent, 0 to 50: in a large cluster one is always being replaced. Above
+    /// it the pre-check stops; below it tells.
+    pub nodes_not_ready_percent_max: u32,
+    /// Share of the nodes that may be cordoned, percent, 0 to 100.
+    pub nodes_cordoned_percent_max: u32,
     /// Alpha, beta and release-candidate targets are allowed.
     pub allow_pre_release: bool,
     /// Which clusters go back when some fail.
@@ -229,6 +234,8 @@ pub struct PolicyConfig {
 impl Default for PolicyConfig {
     fn default() -> Self {
         Self {
+            nodes_not_ready_percent_max: 5,
+            nodes_cordoned_percent_max: 20,
             allow_pre_release: false,
             rollback_scope: RollbackScope::Failed,
             mr_strategy: MrStrategy::Batch,
@@ -334,6 +341,13 @@ impl Config {
             "gitlab.requests_per_minute",
             format!("{requests} is not between 6 and 6000"),
         );
+        let shares = [
+            ("policy.nodes_not_ready_percent_max", self.policy.nodes_not_ready_percent_max, 50),
+            ("policy.nodes_cordoned_percent_max", self.policy.nodes_cordoned_percent_max, 100),
+        ];
+        for (field, value, most) in shares {
+            check(value <= most, field, format!("{value} is not between 0 and {most}"));
+        }
         let extensions = self.policy.soak_extensions_max;
         check(
             extensions <= 20,
@@ -392,6 +406,8 @@ mod tests {
         config.execution.max_parallel_clusters = 41;
         config.validation.thresholds.error_rate_max = 5.0;
         config.policy.soak_look_minutes = 0;
+        config.policy.nodes_not_ready_percent_max = 51;
+        config.policy.nodes_cordoned_percent_max = 101;
         config.policy.soak_data_grace_minutes = u32::MAX;
         config.rollback.require_manual_approval = false;
         let fields: Vec<&str> = config.problems().iter().map(|p| p.field).collect();
@@ -400,6 +416,8 @@ mod tests {
             [
                 "execution.max_parallel_clusters",
                 "policy.soak_look_minutes",
+                "policy.nodes_not_ready_percent_max",
+                "policy.nodes_cordoned_percent_max",
                 "policy.soak_data_grace_minutes",
                 "validation.thresholds.error_rate_max",
                 "rollback.require_manual_approval"

@@ -1,7 +1,9 @@
 //! What adapters report about a cluster, in plain words of our own. No vendor's type comes this far.
 
+mod base;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod flux;
 mod mesh;
 mod surroundings;
 
@@ -9,8 +11,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Component, IstioVersion, Reading, Unread};
+use crate::{IstioVersion, Reading, Unread};
 
+pub use base::{BaseFacts, Standing};
+pub use flux::{
+    Condition, FluxFacts, HelmReleaseFacts, KustomizationFacts, SourceFacts, SourceKind, SourceRef,
+};
 pub use mesh::{ContainerEnd, MeshPodFacts, MeshRole};
 pub use surroundings::{
     BudgetFacts, DefinitionFacts, EnvoyFilterFacts, NamespaceFacts, PodFacts, TemplateFacts, WebhookFacts,
@@ -49,6 +55,8 @@ pub struct NodeFacts {
     pub name: String,
     /// Condition Ready is True.
     pub is_ready: bool,
+    /// No new pods are put on it (`spec.unschedulable`).
+    pub is_cordoned: bool,
 }
 
 /// istiod as it runs.
@@ -61,60 +69,13 @@ pub struct IstiodFacts {
     pub pods: Vec<(Option<IstioVersion>, u32)>,
 }
 
-/// A Flux Kustomization.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KustomizationFacts {
-    /// `namespace/name`.
-    pub name: String,
-    /// `spec.path`, without a leading `./`.
-    pub path: String,
-    /// `spec.suspend`.
-    pub is_suspended: bool,
-    /// Commit of `status.lastAppliedRevision` (`main@sha1:<40 hex>`), the hex part.
-    pub applied_commit: Option<String>,
-    /// Condition Ready.
-    pub ready: Condition,
-}
-
-/// The Ready condition of a Flux object.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Condition {
-    /// `True`, `False`, `Unknown` as a truth value; `None` for unknown or absent.
-    pub status: Option<bool>,
-    /// Reason, for example `UpgradeSucceeded`.
-    pub reason: String,
-    /// Message, cut to what a person reads.
-    pub message: String,
-}
-
-/// A Flux HelmRelease of an Istio chart.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HelmReleaseFacts {
-    /// `namespace/name`.
-    pub name: String,
-    /// Which Istio chart it installs: keyed on the chart, never on the release's name.
-    pub component: Component,
-    /// `spec.chart.spec.version` as the cluster has it now.
-    pub spec_version: Option<String>,
-    /// `metadata.generation` equals `status.observedGeneration`.
-    pub is_observed: bool,
-    /// `spec.suspend`.
-    pub is_suspended: bool,
-    /// `spec.driftDetection.mode` is `enabled`.
-    pub corrects_drift: bool,
-    /// Condition Ready.
-    pub ready: Condition,
-    /// `history[0].chartVersion` where `history[0].status` is `deployed`.
-    pub deployed_version: Option<String>,
-}
-
 /// What Flux and istiod of one cluster say about a version change.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RolloutFacts {
     /// Every Kustomization.
     pub kustomizations: Vec<KustomizationFacts>,
-    /// GitRepository objects that are suspended, by `namespace/name`.
-    pub suspended_sources: Vec<String>,
+    /// Every GitRepository.
+    pub repositories: Vec<SourceFacts>,
     /// Every HelmRelease of an Istio chart.
     pub releases: Vec<HelmReleaseFacts>,
     /// istiod.
@@ -132,19 +93,6 @@ pub struct EksFacts {
     pub kubernetes_version: String,
 }
 
-/// What Flux of one cluster says.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FluxFacts {
-    /// Every Kustomization.
-    pub kustomizations: Vec<KustomizationFacts>,
-    /// GitRepository objects that are suspended, by `namespace/name`.
-    pub suspended_sources: Vec<String>,
-    /// Every HelmRelease of an Istio chart.
-    pub releases: Vec<HelmReleaseFacts>,
-    /// The version in which HelmReleases are served, for example `v2`.
-    pub helm_api: String,
-}
-
 /// What a health gate reads from a cluster. Each part may be unreadable by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterFacts {
@@ -154,6 +102,8 @@ pub struct ClusterFacts {
     pub nodes: Reading<Vec<NodeFacts>>,
     /// Flux.
     pub flux: Reading<FluxFacts>,
+    /// Where charts come from: HelmRepositories, OCIRepositories and HelmCharts.
+    pub chart_sources: Reading<Vec<SourceFacts>>,
     /// istiod.
     pub istiod: Reading<IstiodFacts>,
     /// Injected workloads.
@@ -183,6 +133,7 @@ impl ClusterFacts {
             eks: Err(why.clone()),
             nodes: Err(why.clone()),
             flux: Err(why.clone()),
+            chart_sources: Err(why.clone()),
             istiod: Err(why.clone()),
             workloads: Err(why.clone()),
             strays: Err(why.clone()),
@@ -202,6 +153,7 @@ impl ClusterFacts {
             eks,
             nodes,
             flux,
+            chart_sources,
             istiod,
             workloads,
             strays: _,
@@ -218,6 +170,7 @@ impl ClusterFacts {
             eks.as_ref().err(),
             nodes.as_ref().err(),
             flux.as_ref().err(),
+            chart_sources.as_ref().err(),
             istiod.as_ref().err(),
             workloads.as_ref().err(),
             system_pods.as_ref().err(),

@@ -25,6 +25,7 @@ pub mod yaml;
 pub mod analyzer;
 pub mod checks;
 pub mod compatibility;
+pub mod flux_chain;
 pub mod freeze;
 pub mod look;
 pub mod manifest;
@@ -33,6 +34,7 @@ pub mod post_check;
 pub mod quarantine;
 pub mod restart;
 pub mod rollout;
+pub mod skew;
 pub mod soak;
 pub mod text;
 pub mod upgrade_path;
@@ -47,10 +49,11 @@ pub use config::{
     KubernetesOverride, OnUnknown, PolicyConfig, RollbackConfig, RollbackScope, Thresholds, ValidationConfig,
 };
 pub use facts::{
-    BudgetFacts, ClusterFacts, Condition, ContainerEnd, DefinitionFacts, EksFacts, EnvoyFilterFacts,
-    FluxFacts, HelmReleaseFacts, IstiodFacts, KustomizationFacts, MeshPodFacts, MeshRole, MonitorFacts,
-    NamespaceFacts, NodeFacts, PodFacts, RolloutCounts, RolloutFacts, TemplateFacts, TrafficWindow,
-    WebhookFacts, WorkloadFacts, WorkloadKind, WorkloadRef,
+    BaseFacts, BudgetFacts, ClusterFacts, Condition, ContainerEnd, DefinitionFacts, EksFacts,
+    EnvoyFilterFacts, FluxFacts, HelmReleaseFacts, IstiodFacts, KustomizationFacts, MeshPodFacts, MeshRole,
+    MonitorFacts, NamespaceFacts, NodeFacts, PodFacts, RolloutCounts, RolloutFacts, SourceFacts, SourceKind,
+    SourceRef, Standing, TemplateFacts, TrafficWindow, WebhookFacts, WorkloadFacts, WorkloadKind,
+    WorkloadRef,
 };
 pub use finding::{Finding, Severity, Verdict};
 pub use freeze::FreezeWindow;

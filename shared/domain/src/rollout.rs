@@ -1,5 +1,6 @@
 //! Has the merged change arrived: in Flux, in every Istio release, in every istiod pod?
 
+use crate::flux_chain::Chain;
 use crate::{Finding, HelmReleaseFacts, IstioVersion, RolloutFacts};
 
 /// How far it has come.
@@ -27,11 +28,8 @@ pub fn arrival(
     is_applied: impl Fn(&str) -> bool,
 ) -> Arrival {
     let stuck = |finding| Arrival::Stuck(finding);
-    if let Some(name) = facts.suspended_sources.first() {
-        return stuck(suspended(cluster, &format!("GitRepository {name}")));
-    }
-    let ours: Vec<_> = facts.kustomizations.iter().filter(|k| covers(&k.path, flux_path)).collect();
-    if ours.is_empty() {
+    let chain = Chain::of(&facts.kustomizations, &facts.repositories, flux_path);
+    if chain.applying.is_empty() {
         return stuck(Finding::unknown(
             "NO_KUSTOMIZATION",
             cluster,
@@ -39,18 +37,12 @@ pub fn arrival(
             "correct flux_config_path in the registry, or the Kustomization's path",
         ));
     }
-    for kustomization in ours {
-        if kustomization.is_suspended {
-            return stuck(suspended(cluster, &format!("Kustomization {}", kustomization.name)));
-        }
-        if !is_applied(&kustomization.name) {
-            let at = kustomization.applied_commit.as_deref().unwrap_or("nothing");
-            return Arrival::OnItsWay(format!(
-                "Flux Kustomization {} has applied {}",
-                kustomization.name,
-                short(at)
-            ));
-        }
+    if let Some(what) = chain.suspended().next() {
+        return stuck(suspended(cluster, &what));
+    }
+    if let Some(behind) = chain.applying.iter().find(|one| !is_applied(&one.name)) {
+        let at = behind.applied_commit.as_deref().unwrap_or("nothing");
+        return Arrival::OnItsWay(format!("Flux Kustomization {} has applied {}", behind.name, short(at)));
     }
     if facts.releases.is_empty() {
         return stuck(Finding::unknown(
@@ -122,14 +114,6 @@ fn suspended(cluster: &str, what: &str) -> Finding {
     )
 }
 
-/// True when a Kustomization's path holds the file or folder the cluster's Istio lives in.
-fn covers(kustomization: &str, flux_path: &str) -> bool {
-    let base = kustomization.trim_start_matches("./").trim_matches('/');
-    base.is_empty()
-        || flux_path == base
-        || flux_path.strip_prefix(base).is_some_and(|rest| rest.starts_with('/'))
-}
-
 fn short(commit: &str) -> &str {
     commit.get(..8).unwrap_or(commit)
 }
@@ -137,32 +121,25 @@ fn short(commit: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Severity;
     use crate::facts::*;
-    use crate::{Component, Severity};
 
     fn v(s: &str) -> IstioVersion {
         IstioVersion::parse(s).unwrap()
     }
 
     fn arrived() -> RolloutFacts {
+        let flux = fixtures::healthy(&v("1.30.5")).flux.unwrap();
         RolloutFacts {
             kustomizations: vec![KustomizationFacts {
-                name: "flux-system/istio".into(),
                 path: "clusters/c1/istio".into(),
-                is_suspended: false,
                 applied_commit: Some("ab".repeat(20)),
-                ready: Condition { status: Some(true), ..Default::default() },
+                ..flux.kustomizations[0].clone()
             }],
-            suspended_sources: vec![],
+            repositories: flux.repositories,
             releases: vec![HelmReleaseFacts {
-                name: "istio-system/istiod".into(),
-                component: Component::Istiod,
-                spec_version: Some("1.30.5".into()),
-                is_observed: true,
-                is_suspended: false,
-                ready: Condition { status: Some(true), ..Default::default() },
-                corrects_drift: false,
                 deployed_version: Some("1.30.5+0123456789ab".into()),
+                ..flux.releases[0].clone()
             }],
             istiod: IstiodFacts {
                 deployments: [(
@@ -227,8 +204,7 @@ mod tests {
     #[test]
     fn what_nobody_can_tell_is_a_question_not_a_failure() {
         for bend in [
-            (|f: &mut RolloutFacts| f.suspended_sources.push("flux-system/fleet".into()))
-                as fn(&mut RolloutFacts),
+            (|f: &mut RolloutFacts| f.repositories[0].is_suspended = true) as fn(&mut RolloutFacts),
             |f| f.kustomizations[0].is_suspended = true,
             |f| f.releases[0].is_suspended = true,
             |f| f.kustomizations[0].path = "clusters/c10".into(),

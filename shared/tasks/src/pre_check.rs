@@ -4,15 +4,18 @@
 //! cluster's status. Safe to run twice: the status moves are compare-and-set, the result replaces the earlier one of the
 //! same run.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use guard_domain::analyzer::Seen;
 use guard_domain::checks::Subject;
 use guard_domain::compatibility::Compatibility;
+use guard_domain::flux_chain::Chain;
 use guard_domain::manifest::FilesRead;
+use guard_domain::skew::Skew;
 use guard_domain::{
-    ClusterFacts, ClusterId, ClusterRecord, ClusterStatus, Direction, FileContent, Finding, MonitorFacts,
-    Plan, PlannedCluster, Reading, TrafficWindow, Unread, Verdict, manifest,
+    BaseFacts, ClusterFacts, ClusterId, ClusterRecord, ClusterStatus, Direction, FileContent, Finding,
+    MonitorFacts, Plan, PlannedCluster, Reading, Standing, TrafficWindow, Unread, Verdict, manifest,
 };
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -89,6 +92,7 @@ pub struct PreCheckEntry {
 /// Everything a pre-check reads. What could not be read leaves questions open, and the others are asked all the same.
 struct Read {
     facts: ClusterFacts,
+    base: Reading<BaseFacts>,
     baseline: Reading<Option<TrafficWindow>>,
     monitors: Reading<Vec<MonitorFacts>>,
     files: Reading<FluxFiles>,
@@ -107,10 +111,17 @@ impl FluxFiles {
 }
 
 impl Read {
-    /// Something that a second attempt may find readable.
-    fn may_pass(&self) -> Option<&Unread> {
-        let others = [self.baseline.as_ref().err(), self.monitors.as_ref().err(), self.files.as_ref().err()];
-        self.facts.gaps().chain(others.into_iter().flatten()).find(|unread| unread.may_pass)
+    /// Something that a second attempt may find readable, or a Flux that is on its way to the newest commit.
+    fn may_pass(&self) -> Option<Unread> {
+        let others = [
+            self.base.as_ref().err(),
+            self.baseline.as_ref().err(),
+            self.monitors.as_ref().err(),
+            self.files.as_ref().err(),
+        ];
+        let unread = self.facts.gaps().chain(others.into_iter().flatten()).find(|unread| unread.may_pass);
+        let at_work = || self.facts.flux.as_ref().ok()?.progressing();
+        unread.cloned().or_else(|| self.base.as_ref().ok()?.on_its_way()).or_else(at_work)
     }
 
     /// Can the files be edited as the upgrade will edit them?
@@ -136,12 +147,53 @@ impl PreCheck {
         let facts = self.health.health(row).await;
         let traffic = self.traffic.traffic(std::slice::from_ref(row), from, to).await;
         let monitors = self.monitors.monitors(row).await;
+        let facts = facts.unwrap_or_else(|error| ClusterFacts::unread(&error.into()));
+        let files = self.files(row, plan).await.map_err(Unread::from);
         Read {
-            facts: facts.unwrap_or_else(|error| ClusterFacts::unread(&error.into())),
+            base: self.base(row, &facts, &files).await,
+            facts,
             baseline: traffic.map(|mut of| of.remove(id)).context("read traffic").map_err(Unread::from),
             monitors: monitors.context("read monitors").map_err(Unread::from),
-            files: self.files(row, plan).await.map_err(Unread::from),
+            files,
         }
+    }
+
+    /// What each Kustomization of the cluster's files has applied, seen from the branch's head.
+    async fn base(
+        &self,
+        row: &ClusterRecord,
+        facts: &ClusterFacts,
+        files: &Reading<FluxFiles>,
+    ) -> Reading<BaseFacts> {
+        let head = files.as_ref().map_err(Unread::clone)?;
+        let flux = facts.flux.as_ref().map_err(Unread::clone)?;
+        let chain = Chain::of(&flux.kustomizations, &flux.repositories, &row.flux_config_path);
+        let mut applied = BTreeMap::new();
+        for kustomization in chain.applying {
+            let commit = kustomization.applied_commit.clone();
+            let standing = self.standing(row, head, commit.as_deref()).await.map_err(Unread::from)?;
+            applied.insert(kustomization.name.clone(), (commit, standing));
+        }
+        Ok(BaseFacts { commit: head.commit.clone(), applied })
+    }
+
+    /// Asks GitLab only where the commits are not the same.
+    async fn standing(
+        &self,
+        row: &ClusterRecord,
+        head: &FluxFiles,
+        applied: Option<&str>,
+    ) -> Result<Standing, TaskError> {
+        let Some(applied) = applied else { return Ok(Standing::OtherFiles) };
+        let project = &row.gitlab_repo;
+        if applied == head.commit
+            || self.commits.is_ancestor(project, &head.commit, applied).await.context("compare commits")?
+        {
+            return Ok(Standing::Holds);
+        }
+        let then = self.files.yaml_files(project, &[&row.flux_config_path], applied).await;
+        let then = then.context("read the Flux files as they are applied")?;
+        Ok(if then == head.files { Standing::SameFiles } else { Standing::OtherFiles })
     }
 
     async fn files(&self, row: &ClusterRecord, plan: &Plan) -> Result<FluxFiles, TaskError> {
@@ -171,13 +223,16 @@ impl Task for PreCheck {
         let read = self.read(row, &plan, from, to).await;
         let compatibility = Compatibility::built_in()
             .map_err(|error| TaskError::internal(format!("compatibility table: {error}")))?;
+        let skew = Skew::built_in().map_err(|error| TaskError::internal(format!("skew table: {error}")))?;
         let subject = Subject {
             planned,
             facts: &read.facts,
+            base: &read.base,
             baseline: &read.baseline,
             monitors: &read.monitors,
             config: &plan.config,
             compatibility: &compatibility,
+            skew: &skew,
         };
         let mut findings = subject.findings();
         let analyst = Analyst { analyzer: &*self.analyzer, planned, policy: &plan.config.policy };
@@ -190,7 +245,7 @@ impl Task for PreCheck {
         let reason = Finding::decisive(&findings).map(Finding::brief).unwrap_or_default();
         let words = format!("{cluster_id}: pre-check {verdict}, {} findings", findings.len());
         // Written before anything is tried again: whoever looks sees how far the check came.
-        let passing = read.may_pass().cloned();
+        let passing = read.may_pass();
         let entry = PreCheckEntry {
             verdict,
             findings,

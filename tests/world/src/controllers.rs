@@ -25,9 +25,13 @@ impl State {
         cluster.flux.applied.clone_from(&head.id);
         cluster.flux.applied_at = born;
         let wanted = flux::read_directory(&head.tree, &cluster.spec.flux_path).unwrap_or_default();
+        let release = |(key, spec): (&ReleaseKey, &Value)| {
+            let by_reference = wanted.by_reference(&key.0, spec);
+            (key.clone(), Release { by_reference, ..Release::new(spec.clone(), born) })
+        };
+        let mut releases: Vec<(ReleaseKey, Release)> = wanted.releases.iter().map(release).collect();
         cluster.flux.repositories = wanted.repositories;
-        let mut releases: Vec<(ReleaseKey, Release)> =
-            wanted.releases.into_iter().map(|(key, spec)| (key, Release::new(spec, born))).collect();
+        cluster.flux.artifacts = wanted.artifacts;
         // Gateways are injected by istiod, so istiod comes first.
         releases.sort_by_key(|(_, release)| release.chart() != "istiod");
         for (key, mut release) in releases {
@@ -109,7 +113,6 @@ impl State {
         cluster.flux.apply_error = None;
         cluster.flux.applied.clone_from(&cluster.flux.fetched);
         cluster.flux.applied_at = now;
-        cluster.flux.repositories = wanted.repositories;
         let gone: Vec<ReleaseKey> =
             cluster.flux.releases.keys().filter(|key| !wanted.releases.contains_key(*key)).cloned().collect();
         for key in gone {
@@ -118,16 +121,22 @@ impl State {
                 cluster.workloads.remove(&deployment_of(&key, &release));
             }
         }
-        for (key, spec) in wanted.releases {
-            let release = cluster.flux.releases.entry(key).or_insert_with(|| Release::new(Value::Null, now));
-            if release.spec != spec {
+        for (key, spec) in &wanted.releases {
+            let by_reference = wanted.by_reference(&key.0, spec);
+            let fresh = || Release::new(Value::Null, now);
+            let release = cluster.flux.releases.entry(key.clone()).or_insert_with(fresh);
+            if release.spec != *spec {
                 if !release.spec.is_null() {
                     release.generation += 1;
                 }
-                release.spec = spec;
+                release.spec = spec.clone();
                 release.resource_version = revision;
             }
+            release.is_renewed |= release.by_reference != by_reference;
+            release.by_reference = by_reference;
         }
+        cluster.flux.repositories = wanted.repositories;
+        cluster.flux.artifacts = wanted.artifacts;
         cluster.remember(now);
         self.after(2, Event::Reconcile { cluster: cluster_id.to_owned() });
     }
@@ -142,7 +151,7 @@ impl State {
             let obstacle = obstacle(cluster, &key);
             let revision = cluster.revision + 1;
             let Some(release) = cluster.flux.releases.get_mut(&key) else { continue };
-            let tried = release.working_on == release.generation;
+            let tried = release.working_on == release.generation && !release.is_renewed;
             if release.suspended() || release.phase == Phase::Upgrading || tried {
                 continue;
             }
@@ -155,6 +164,7 @@ impl State {
                 continue;
             }
             release.phase = Phase::Upgrading;
+            release.is_renewed = false;
             release.working_on = release.generation;
             let names = [cluster_id, &key.0, &key.1, &release.generation.to_string()];
             started.push((key.clone(), chance::between(cluster.seed, &names, 20, 60)));
@@ -199,7 +209,7 @@ impl State {
         release.history.truncate(5);
         release.failures = 0;
         release.phase = Phase::Settled;
-        let again = release.observed != release.generation;
+        let again = release.observed != release.generation || release.is_renewed;
         let release = release.clone();
         let rolls = install(cluster, key, &release, &version, now);
         cluster.remember(now);

@@ -30,6 +30,8 @@ pub(crate) struct Flux {
     pub(crate) releases: BTreeMap<ReleaseKey, Release>,
     /// The HelmRepository documents, as applied.
     pub(crate) repositories: BTreeMap<ReleaseKey, Value>,
+    /// The OCIRepository documents, as applied.
+    pub(crate) artifacts: BTreeMap<ReleaseKey, Value>,
 }
 
 /// What Helm remembers of one attempt.
@@ -58,6 +60,10 @@ pub(crate) enum Phase {
 #[derive(Debug, Clone)]
 pub(crate) struct Release {
     pub(crate) spec: Value,
+    /// The chart of `spec.chartRef` and its version, as the OCIRepository has them.
+    pub(crate) by_reference: Option<(String, String)>,
+    /// The OCIRepository has another version than the one that was released last: nothing in the release says so.
+    pub(crate) is_renewed: bool,
     pub(crate) generation: u64,
     pub(crate) observed: u64,
     /// The generation Helm is or was last working on.
@@ -75,6 +81,8 @@ impl Release {
     pub(crate) fn new(spec: Value, now: Timestamp) -> Self {
         Self {
             spec,
+            by_reference: None,
+            is_renewed: false,
             generation: 1,
             observed: 0,
             working_on: 0,
@@ -89,12 +97,18 @@ impl Release {
 
     /// The chart, which says what the release is; its name may say anything.
     pub(crate) fn chart(&self) -> &str {
-        text(&self.spec, "/chart/spec/chart")
+        match &self.by_reference {
+            Some((chart, _)) => chart,
+            None => text(&self.spec, "/chart/spec/chart"),
+        }
     }
 
     /// The chart version asked for. A range has no one version, so what runs stays.
     pub(crate) fn wanted(&self) -> String {
-        let asked = text(&self.spec, "/chart/spec/version");
+        let asked = match &self.by_reference {
+            Some((_, version)) => version,
+            None => text(&self.spec, "/chart/spec/version"),
+        };
         let exact = asked.split('.').count() == 3
             && asked.starts_with(|c: char| c.is_ascii_digit())
             && !asked.contains(['x', 'X', '*', ' ']);
@@ -115,7 +129,7 @@ impl Release {
 
     /// Whether nothing is left to do.
     pub(crate) fn done(&self) -> bool {
-        self.phase == Phase::Settled && self.observed == self.generation
+        self.phase == Phase::Settled && self.observed == self.generation && !self.is_renewed
     }
 
     pub(crate) fn suspended(&self) -> bool {
@@ -144,6 +158,19 @@ pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 pub(crate) struct Wanted {
     pub(crate) releases: BTreeMap<ReleaseKey, Value>,
     pub(crate) repositories: BTreeMap<ReleaseKey, Value>,
+    pub(crate) artifacts: BTreeMap<ReleaseKey, Value>,
+}
+
+impl Wanted {
+    /// Chart and version of a release's `chartRef`.
+    pub(crate) fn by_reference(&self, namespace: &str, spec: &Value) -> Option<(String, String)> {
+        let name = text(spec, "/chartRef/name").to_owned();
+        let own = text(spec, "/chartRef/namespace");
+        let key = (if own.is_empty() { namespace.to_owned() } else { own.to_owned() }, name);
+        let artifact = self.artifacts.get(&key)?;
+        let chart = text(artifact, "/spec/url").rsplit('/').next()?;
+        Some((chart.to_owned(), text(artifact, "/spec/ref/tag").to_owned()))
+    }
 }
 
 /// Reads every YAML file below `directory`.
@@ -173,6 +200,7 @@ pub(crate) fn read_directory(tree: &Tree, directory: &str) -> Result<Wanted, Str
                     wanted.releases.insert(key, document.get("spec").cloned().unwrap_or_default())
                 }
                 "HelmRepository" => wanted.repositories.insert(key, document),
+                "OCIRepository" => wanted.artifacts.insert(key, document),
                 _ => None,
             };
         }
@@ -199,6 +227,7 @@ impl Flux {
             offset: crate::chance::between(7, &["poll", cluster_id], 0, 59),
             releases: BTreeMap::new(),
             repositories: BTreeMap::new(),
+            artifacts: BTreeMap::new(),
         }
     }
 }

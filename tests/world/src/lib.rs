@@ -18,6 +18,7 @@
 //! ```
 
 mod aws;
+mod by_reference;
 mod call;
 mod certificate;
 mod chance;
@@ -46,6 +47,7 @@ use jiff::Timestamp;
 
 use crate::call::Call;
 use crate::state::State;
+pub use by_reference::istio_files_by_reference;
 pub use levers::Regression;
 pub use people::{ReceivedEvent, ReceivedMessage};
 pub use serve::{Pace, Served, serve};

@@ -1,17 +1,25 @@
 //! Flux: what it follows, what it applied, and what it installed.
 
-use guard_domain::{Component, Condition, FluxFacts, HelmReleaseFacts, KustomizationFacts};
+mod sources;
+
+use guard_domain::{
+    Component, Condition, FluxFacts, HelmReleaseFacts, KustomizationFacts, SourceKind, SourceRef,
+};
 use guard_tasks::{Context as _, TaskError};
 use http::{Request, StatusCode};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIGroup;
 use kube::Client;
 use kube::api::ApiResource;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use crate::error;
 use crate::list::{self, List, or_default};
 use crate::object::Metadata;
 use crate::workload_object::is_observed;
+
+pub(crate) use sources::{chart_sources, facts_with_versions, resolve};
 
 const HELM: &str = "helm.toolkit.fluxcd.io";
 const KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io";
@@ -19,6 +27,9 @@ const SOURCE: &str = "source.toolkit.fluxcd.io";
 
 /// Length of a Git commit's name.
 const COMMIT_LENGTH: usize = 40;
+
+/// Set on an object that its Kustomization is to leave as it is.
+const LEFT_ALONE: &str = "kustomize.toolkit.fluxcd.io/reconcile";
 
 /// A Flux object of any kind.
 #[derive(Debug, Deserialize)]
@@ -37,10 +48,47 @@ struct Spec {
     suspend: Option<bool>,
     /// Kustomization.
     path: Option<String>,
+    /// Kustomization and HelmChart.
+    source_ref: Option<Reference>,
+    /// Kustomization and HelmRelease.
+    depends_on: Option<Vec<Reference>>,
+    /// HelmRelease has an object here, HelmChart a name.
+    chart: Option<Chart>,
     /// HelmRelease.
-    chart: Option<ChartTemplate>,
+    chart_ref: Option<Reference>,
     /// HelmRelease.
     drift_detection: Option<DriftDetection>,
+    /// HelmRelease.
+    values: Option<Values>,
+    /// HelmRelease.
+    values_from: Option<Vec<IgnoredAny>>,
+    /// Repositories.
+    url: Option<String>,
+    /// HelmRepository: `default` or `oci`.
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    /// GitRepository and OCIRepository.
+    #[serde(rename = "ref")]
+    reference: Option<Revision>,
+    /// HelmChart.
+    version: Option<String>,
+}
+
+/// Another object; what is not named is of the object's own namespace.
+#[derive(Debug, Clone, Deserialize)]
+struct Reference {
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    name: String,
+    namespace: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Revision {
+    tag: Option<String>,
+    semver: Option<String>,
+    digest: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -50,14 +98,24 @@ struct DriftDetection {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-struct ChartTemplate {
-    spec: ChartSpec,
+struct Values {
+    #[serde(default)]
+    revision: Option<Value>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum Chart {
+    Template { spec: Box<ChartSpec> },
+    Name(#[expect(dead_code, reason = "only that it is a name matters")] String),
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct ChartSpec {
     chart: String,
     version: Option<String>,
+    source_ref: Option<Reference>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -69,6 +127,10 @@ struct Status {
     last_applied_revision: Option<String>,
     /// HelmRelease, newest first.
     history: Option<Vec<Snapshot>>,
+    /// HelmRelease: the HelmChart made for `spec.chart`.
+    helm_chart: Option<String>,
+    /// HelmRelease.
+    failures: Option<u64>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -86,6 +148,7 @@ struct FluxCondition {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Snapshot {
+    chart_name: Option<String>,
     chart_version: Option<String>,
     status: Option<String>,
 }
@@ -93,7 +156,7 @@ struct Snapshot {
 pub(crate) async fn facts(client: &Client) -> Result<FluxFacts, TaskError> {
     Ok(FluxFacts {
         kustomizations: kustomizations(client).await?,
-        suspended_sources: suspended_sources(client).await?,
+        repositories: sources::git_repositories(client).await?,
         ..releases(client).await?
     })
 }
@@ -102,14 +165,6 @@ async fn kustomizations(client: &Client) -> Result<Vec<KustomizationFacts>, Task
     let api = flux_api(client, KUSTOMIZE, "Kustomization", "kustomizations").await?;
     let list = List::of_resource(&api);
     list.read(client, |object| Some(kustomization(&object))).await.context("list Kustomizations")
-}
-
-/// GitRepository objects that are suspended: nothing new arrives through them.
-async fn suspended_sources(client: &Client) -> Result<Vec<String>, TaskError> {
-    let api = flux_api(client, SOURCE, "GitRepository", "gitrepositories").await?;
-    let suspended =
-        |object: FluxObject| (object.spec.suspend == Some(true)).then(|| object.metadata.full_name());
-    List::of_resource(&api).read(client, suspended).await.context("list GitRepositories")
 }
 
 /// Releases, and the version they are served in.
@@ -122,6 +177,14 @@ async fn releases(client: &Client) -> Result<FluxFacts, TaskError> {
 
 /// The kind in the version this cluster prefers: Flux serves and removes versions release by release.
 async fn flux_api(client: &Client, group: &str, kind: &str, plural: &str) -> Result<ApiResource, TaskError> {
+    let version = served(client, group).await?.into_iter().next();
+    let version =
+        version.ok_or_else(|| error::missing_group(group).context(format!("find API group {group}")))?;
+    Ok(resource(group, &version, kind, plural))
+}
+
+/// The versions of a group, the preferred one first.
+async fn served(client: &Client, group: &str) -> Result<Vec<String>, TaskError> {
     let doing = format!("find API group {group}");
     let request = Request::get(format!("/apis/{group}"))
         .body(Vec::new())
@@ -131,53 +194,95 @@ async fn flux_api(client: &Client, group: &str, kind: &str, plural: &str) -> Res
         return Err(error::missing_group(group).context(doing));
     }
     let found: APIGroup = serde_json::from_slice(&error::named(found, &doing)?)
-        .map_err(|cause| error::unreadable(&cause).context(doing.clone()))?;
-    let served = found.preferred_version.or_else(|| found.versions.into_iter().next());
-    let version = served.ok_or_else(|| error::missing_group(group).context(doing))?.version;
-    Ok(ApiResource {
+        .map_err(|cause| error::unreadable(&cause).context(doing))?;
+    let mut versions: Vec<String> = found.preferred_version.into_iter().map(|one| one.version).collect();
+    for other in found.versions {
+        if !versions.contains(&other.version) {
+            versions.push(other.version);
+        }
+    }
+    Ok(versions)
+}
+
+fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
+    ApiResource {
         group: group.to_owned(),
         api_version: format!("{group}/{version}"),
-        version,
+        version: version.to_owned(),
         kind: kind.to_owned(),
         plural: plural.to_owned(),
-    })
+    }
 }
 
 fn kustomization(object: &FluxObject) -> KustomizationFacts {
     let status = &object.status;
     let path = object.spec.path.as_deref().unwrap_or_default();
+    let label = |part: &str| object.metadata.labels.get(&format!("{KUSTOMIZE}/{part}")).cloned();
+    let parent = label("namespace").zip(label("name")).map(|(namespace, name)| format!("{namespace}/{name}"));
     KustomizationFacts {
         name: object.metadata.full_name(),
         path: path.trim_start_matches("./").to_owned(),
         is_suspended: object.spec.suspend.unwrap_or_default(),
         applied_commit: status.last_applied_revision.as_deref().and_then(commit),
-        ready: ready(status),
+        is_observed: is_observed(object.metadata.generation, status.observed_generation),
+        source: object.spec.source_ref.as_ref().and_then(|source| source_ref(object, source)),
+        depends_on: object.spec.depends_on.iter().flatten().map(|one| place(object, one)).collect(),
+        // The first Kustomization of a cluster applies itself.
+        parent: parent.filter(|parent| *parent != object.metadata.full_name()),
+        ready: condition(status, "Ready"),
     }
 }
 
-/// `None` for releases of other charts, and for charts by reference: those pin their version in another object.
+/// `None` for releases of other charts. The chart is told by its name: by the one that is asked for, or else (a chart by
+/// reference, or from a folder of a repository) by the one that was installed last.
 fn release(object: &FluxObject) -> Option<HelmReleaseFacts> {
-    let chart = &object.spec.chart.as_ref()?.spec;
-    let component = Component::of_chart(&chart.chart)?;
     let status = &object.status;
     let newest = status.history.as_deref().unwrap_or_default().first();
+    let template = match &object.spec.chart {
+        Some(Chart::Template { spec }) => Some(spec),
+        Some(Chart::Name(_)) | None => None,
+    };
+    let installed = newest.and_then(|snapshot| snapshot.chart_name.as_deref());
+    let component = template
+        .and_then(|chart| Component::of_chart(&chart.chart))
+        .or_else(|| installed.and_then(Component::of_chart))?;
+    let reference = object.spec.chart_ref.as_ref().or_else(|| template?.source_ref.as_ref());
+    let revision = object.spec.values.as_ref().and_then(|values| values.revision.as_ref()?.as_str());
     Some(HelmReleaseFacts {
         name: object.metadata.full_name(),
         component,
-        spec_version: chart.version.clone(),
+        spec_version: template.and_then(|chart| chart.version.clone()),
+        source: reference.and_then(|source| source_ref(object, source)),
+        helm_chart: status.helm_chart.clone().filter(|name| !name.is_empty()),
+        revision: revision.filter(|name| !name.is_empty() && *name != "default").map(str::to_owned),
+        has_other_values: object.spec.values_from.as_ref().is_some_and(|from| !from.is_empty()),
         is_observed: is_observed(object.metadata.generation, status.observed_generation),
         is_suspended: object.spec.suspend.unwrap_or_default(),
+        is_left_alone: object.metadata.annotations.get(LEFT_ALONE).is_some_and(|value| value == "disabled"),
         corrects_drift: object.spec.drift_detection.as_ref().is_some_and(|drift| drift.mode == "enabled"),
-        ready: ready(status),
+        ready: condition(status, "Ready"),
+        stalled: condition(status, "Stalled"),
+        remediated: condition(status, "Remediated"),
+        released: condition(status, "Released"),
+        failures: status.failures.unwrap_or_default(),
         deployed_version: newest
             .filter(|snapshot| snapshot.status.as_deref() == Some("deployed"))
             .and_then(|snapshot| snapshot.chart_version.clone()),
     })
 }
 
-fn ready(status: &Status) -> Condition {
+/// A source as an object names it; `None` for a kind that is none of Flux's.
+fn source_ref(object: &FluxObject, named: &Reference) -> Option<SourceRef> {
+    Some(SourceRef { kind: SourceKind::parse(&named.kind)?, name: place(object, named) })
+}
+
+fn place(object: &FluxObject, named: &Reference) -> String {
+    format!("{}/{}", named.namespace.as_deref().unwrap_or(&object.metadata.namespace), named.name)
+}
+
+fn condition(status: &Status, kind: &str) -> Condition {
     let conditions = status.conditions.as_deref().unwrap_or_default();
-    let Some(found) = conditions.iter().find(|condition| condition.kind == "Ready") else {
+    let Some(found) = conditions.iter().find(|condition| condition.kind == kind) else {
         return Condition::default();
     };
     Condition {
@@ -187,8 +292,20 @@ fn ready(status: &Status) -> Condition {
             _ => None,
         },
         reason: found.reason.clone(),
-        message: guard_http::clip(&found.message),
+        message: brief(&found.message),
     }
+}
+
+/// Characters of a message. Helm's own words come last in it, after release, chart and object by name.
+const MESSAGE_LIMIT: usize = 800;
+
+fn brief(message: &str) -> String {
+    let mut line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = line.char_indices().nth(MESSAGE_LIMIT) {
+        line.truncate(end);
+        line.push_str("...");
+    }
+    line
 }
 
 /// The commit in `main@sha1:<40 hex>`.

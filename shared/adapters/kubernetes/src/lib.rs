@@ -62,9 +62,9 @@ impl Clusters {
 }
 
 async fn rollout(client: &kube::Client) -> Result<RolloutFacts, TaskError> {
-    let FluxFacts { kustomizations, suspended_sources, releases, .. } = flux::facts(client).await?;
+    let FluxFacts { kustomizations, repositories, releases, .. } = flux::facts_with_versions(client).await?;
     let istiod = istiod::facts(client, &pods::of_istiod(client).await?).await?;
-    Ok(RolloutFacts { kustomizations, suspended_sources, releases, istiod })
+    Ok(RolloutFacts { kustomizations, repositories, releases, istiod })
 }
 
 /// What follows from the one list of all pods.
@@ -123,8 +123,15 @@ impl ClusterHealthReader for Clusters {
         };
         let client = client::open(&self.transport, &server)?;
         // All at once: an API server that does not answer is waited for once.
-        let (nodes, flux, mesh) =
-            futures::join!(nodes::facts(&client), flux::facts(&client), Mesh::read(&client));
+        let (nodes, mut flux, chart_sources, mesh) = futures::join!(
+            nodes::facts(&client),
+            flux::facts(&client),
+            flux::chart_sources(&client),
+            Mesh::read(&client)
+        );
+        if let (Ok(flux), Ok(sources)) = (&mut flux, &chart_sources) {
+            flux::resolve(&mut flux.releases, sources);
+        }
         let (definitions, webhooks, budgets, envoy_filters, namespaces) = futures::join!(
             definitions::facts(&client),
             webhooks::facts(&client),
@@ -136,6 +143,7 @@ impl ClusterHealthReader for Clusters {
             eks,
             nodes: nodes.map_err(Unread::from),
             flux: flux.map_err(Unread::from),
+            chart_sources: chart_sources.map_err(Unread::from),
             istiod: mesh.istiod,
             workloads: mesh.workloads,
             strays: mesh.strays,

@@ -80,6 +80,35 @@ impl List {
         T: DeserializeOwned,
         U: Send,
     {
+        self.pages(client, keep).await.map_err(|unlisted| unlisted.error)
+    }
+
+    /// The same, and `None` where the cluster does not serve the kind in this version.
+    pub(crate) async fn read_if_served<T, U>(
+        self,
+        client: &Client,
+        keep: impl Fn(T) -> Option<U> + Send,
+    ) -> Result<Option<Vec<U>>, TaskError>
+    where
+        T: DeserializeOwned,
+        U: Send,
+    {
+        match self.pages(client, keep).await {
+            Ok(found) => Ok(Some(found)),
+            Err(unlisted) if unlisted.is_missing => Ok(None),
+            Err(unlisted) => Err(unlisted.error),
+        }
+    }
+
+    async fn pages<T, U>(
+        self,
+        client: &Client,
+        keep: impl Fn(T) -> Option<U> + Send,
+    ) -> Result<Vec<U>, Unlisted>
+    where
+        T: DeserializeOwned,
+        U: Send,
+    {
         let mut kept = Vec::new();
         let mut token = String::new();
         let mut was_restarted = false;
@@ -100,18 +129,19 @@ impl List {
                         token.clear();
                         continue;
                     }
-                    None => return Err(error::task_error(&error)),
+                    None => return Err(Unlisted::of(&error)),
                 },
-                Err(error) => return Err(error::task_error(&error)),
+                Err(error) => return Err(Unlisted::of(&error)),
             };
-            let page: Page<T> = serde_json::from_slice(&body).map_err(|cause| error::unreadable(&cause))?;
+            let page: Page<T> =
+                serde_json::from_slice(&body).map_err(|cause| Unlisted::from(error::unreadable(&cause)))?;
             token = page.metadata.continue_.unwrap_or_default();
             kept.extend(page.items.into_iter().filter_map(&keep));
             if token.is_empty() {
                 return Ok(kept);
             }
         }
-        Err(TaskError::internal(format!("Kubernetes: a list did not end after {MAX_PAGES} pages")))
+        Err(TaskError::internal(format!("Kubernetes: a list did not end after {MAX_PAGES} pages")).into())
     }
 
     async fn page(&self, client: &Client, token: &str) -> kube::Result<Bytes> {
@@ -121,6 +151,26 @@ impl List {
         let request =
             if self.is_metadata_only { request.list_metadata(&params) } else { request.list(&params) };
         get(client, request.map_err(kube::Error::BuildRequest)?).await
+    }
+}
+
+/// Why there is no list.
+struct Unlisted {
+    /// The cluster does not serve the kind in this version.
+    is_missing: bool,
+    error: TaskError,
+}
+
+impl Unlisted {
+    fn of(error: &kube::Error) -> Self {
+        let is_missing = error::status(error) == Some(StatusCode::NOT_FOUND);
+        Self { is_missing, error: error::task_error(error) }
+    }
+}
+
+impl From<TaskError> for Unlisted {
+    fn from(error: TaskError) -> Self {
+        Self { is_missing: false, error }
     }
 }
 

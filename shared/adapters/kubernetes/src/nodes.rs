@@ -13,7 +13,15 @@ use crate::object::{Metadata, StatusCondition, is_ready};
 struct Node {
     metadata: Metadata,
     #[serde(default, deserialize_with = "or_default")]
+    spec: Spec,
+    #[serde(default, deserialize_with = "or_default")]
     status: Status,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Spec {
+    unschedulable: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -25,7 +33,11 @@ struct Status {
 
 pub(crate) async fn facts(client: &Client) -> Result<Vec<NodeFacts>, TaskError> {
     let facts = |node: Node| {
-        Some(NodeFacts { is_ready: is_ready(&node.status.conditions), name: node.metadata.name })
+        Some(NodeFacts {
+            is_ready: is_ready(&node.status.conditions),
+            is_cordoned: node.spec.unschedulable == Some(true),
+            name: node.metadata.name,
+        })
     };
     List::of::<Kind>().read(client, facts).await.context("list nodes")
 }

@@ -11,6 +11,7 @@ use crate::{Severity as S, Verdict};
 pub(super) struct Scene {
     pub(super) planned: PlannedCluster,
     pub(super) facts: ClusterFacts,
+    pub(super) base: Reading<BaseFacts>,
     pub(super) baseline: Reading<Option<TrafficWindow>>,
     pub(super) monitors: Reading<Vec<MonitorFacts>>,
     pub(super) config: Config,
@@ -28,6 +29,7 @@ impl Scene {
         Self {
             facts: fixtures::healthy(&planned.old),
             planned,
+            base: Ok(fixtures::base()),
             baseline: Ok(Some(traffic)),
             monitors: Ok(Vec::new()),
             config: Config::default(),
@@ -42,26 +44,31 @@ impl Scene {
         for workload in self.facts.workloads.as_mut().unwrap() {
             workload.proxies = vec![(Some(from.clone()), 3)];
         }
+        for release in &mut self.facts.flux.as_mut().unwrap().releases {
+            release.deployed_version = Some(from.to_string());
+        }
         (self.planned.old, self.planned.new) = (from, to);
     }
 
-    fn subject<'a>(&'a self, compatibility: &'a Compatibility) -> Subject<'a> {
+    fn subject<'a>(&'a self, compatibility: &'a Compatibility, skew: &'a Skew) -> Subject<'a> {
         Subject {
             planned: &self.planned,
             facts: &self.facts,
+            base: &self.base,
             baseline: &self.baseline,
             monitors: &self.monitors,
             config: &self.config,
             compatibility,
+            skew,
         }
     }
 
     fn findings(&self) -> Vec<Finding> {
-        self.subject(&Compatibility::built_in().unwrap()).findings()
+        self.subject(&Compatibility::built_in().unwrap(), &Skew::built_in().unwrap()).findings()
     }
 
     fn answers(&self, check: &Check) -> bool {
-        (check.find)(&self.subject(&Compatibility::built_in().unwrap())).is_some()
+        (check.find)(&self.subject(&Compatibility::built_in().unwrap(), &Skew::built_in().unwrap())).is_some()
     }
 
     fn cannot_read(&mut self, source: Source, why: &str) {
@@ -71,6 +78,8 @@ impl Scene {
             Source::Nodes => self.facts.nodes = Err(unread),
             Source::Istiod => self.facts.istiod = Err(unread),
             Source::Flux => self.facts.flux = Err(unread),
+            Source::ChartSources => self.facts.chart_sources = Err(unread),
+            Source::Base => self.base = Err(unread),
             Source::Workloads => self.facts.workloads = Err(unread),
             Source::SystemPods => self.facts.system_pods = Err(unread),
             Source::Definitions => self.facts.definitions = Err(unread),

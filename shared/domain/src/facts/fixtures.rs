@@ -1,6 +1,7 @@
 //! A cluster in which nothing is wrong, for tests to bend.
 
 use super::*;
+use crate::Component;
 
 pub(crate) fn complete(pods: u32) -> RolloutCounts {
     RolloutCounts { desired: pods, updated: pods, ready: pods, total: pods, is_observed: true }
@@ -17,6 +18,69 @@ fn definition(name: &str, is_helms: bool) -> DefinitionFacts {
     }
 }
 
+/// The commit that Flux has applied, and the head of the branch.
+pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// A cluster that has applied the branch's head.
+pub(crate) fn base() -> BaseFacts {
+    BaseFacts {
+        commit: COMMIT.into(),
+        applied: [("flux-system/istio".to_owned(), (Some(COMMIT.to_owned()), Standing::Holds))].into(),
+    }
+}
+
+fn git(name: &str) -> SourceRef {
+    SourceRef { kind: SourceKind::GitRepository, name: name.into() }
+}
+
+fn charts() -> SourceRef {
+    SourceRef { kind: SourceKind::HelmRepository, name: "flux-system/istio".into() }
+}
+
+/// A source that is Ready.
+pub(crate) fn source(source: SourceRef, url: &str) -> SourceFacts {
+    SourceFacts {
+        source,
+        url: url.into(),
+        from: None,
+        version: None,
+        is_address: false,
+        is_suspended: false,
+        is_observed: true,
+        ready: Condition { status: Some(true), ..Default::default() },
+    }
+}
+
+/// A release of one of Istio's charts, deployed and Ready, taken from the one HelmRepository.
+pub(crate) fn release(name: &str, component: Component, version: &IstioVersion) -> HelmReleaseFacts {
+    let (namespace, short) = name.split_once('/').unwrap();
+    HelmReleaseFacts {
+        name: name.into(),
+        component,
+        spec_version: Some(version.to_string()),
+        source: Some(charts()),
+        helm_chart: Some(format!("flux-system/{namespace}-{short}")),
+        revision: None,
+        has_other_values: false,
+        is_observed: true,
+        is_suspended: false,
+        is_left_alone: false,
+        corrects_drift: false,
+        ready: Condition { status: Some(true), ..Default::default() },
+        stalled: Condition::default(),
+        remediated: Condition::default(),
+        released: Condition::default(),
+        failures: 0,
+        deployed_version: Some(version.to_string()),
+    }
+}
+
+fn helm_chart(release: &HelmReleaseFacts, version: &IstioVersion) -> SourceFacts {
+    let name = release.helm_chart.clone().unwrap();
+    let chart = source(SourceRef { kind: SourceKind::HelmChart, name }, "");
+    SourceFacts { from: Some(charts()), version: Some(version.to_string()), ..chart }
+}
+
 /// A cluster in which nothing is wrong, at this version everywhere.
 pub(crate) fn healthy(version: &IstioVersion) -> ClusterFacts {
     let ready = Condition { status: Some(true), ..Default::default() };
@@ -26,28 +90,27 @@ pub(crate) fn healthy(version: &IstioVersion) -> ClusterFacts {
             health_issues: vec![],
             kubernetes_version: "1.33".into(),
         }),
-        nodes: Ok(vec![NodeFacts { name: "n1".into(), is_ready: true }]),
+        nodes: Ok(vec![NodeFacts { name: "n1".into(), is_ready: true, is_cordoned: false }]),
         flux: Ok(FluxFacts {
             kustomizations: vec![KustomizationFacts {
                 name: "flux-system/istio".into(),
                 path: "clusters/c1".into(),
                 is_suspended: false,
-                applied_commit: None,
+                applied_commit: Some(COMMIT.into()),
+                is_observed: true,
+                source: Some(git("flux-system/fleet")),
+                depends_on: vec![],
+                parent: None,
                 ready: ready.clone(),
             }],
-            suspended_sources: vec![],
-            releases: vec![HelmReleaseFacts {
-                name: "istio-system/istiod".into(),
-                component: Component::Istiod,
-                spec_version: Some(version.to_string()),
-                is_observed: true,
-                is_suspended: false,
-                corrects_drift: false,
-                ready,
-                deployed_version: Some(version.to_string()),
-            }],
+            repositories: vec![source(git("flux-system/fleet"), "https://gitlab.example.com/g/p.git")],
+            releases: vec![release("istio-system/istiod", Component::Istiod, version)],
             helm_api: "v2".into(),
         }),
+        chart_sources: Ok(vec![
+            source(charts(), "https://blob.istio.io/istio-release/charts"),
+            helm_chart(&release("istio-system/istiod", Component::Istiod, version), version),
+        ]),
         istiod: Ok(IstiodFacts {
             deployments: [("istio-system/istiod".to_owned(), complete(2))].into(),
             pods: vec![(Some(version.clone()), 2)],

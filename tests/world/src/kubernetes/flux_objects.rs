@@ -123,7 +123,20 @@ pub(super) fn kustomizations(cluster: &Cluster) -> Vec<Value> {
     vec![object]
 }
 
+/// Those of the cluster's files, and those that a release names and that come from other files.
 pub(super) fn helm_repositories(cluster: &Cluster) -> Vec<Value> {
+    let mut all = cluster.flux.repositories.clone();
+    for ((namespace, _), release) in &cluster.flux.releases {
+        let part = |pointer: &str| crate::flux::text(&release.spec, pointer);
+        if part("/chart/spec/sourceRef/kind") == "HelmRepository" {
+            let own = part("/chart/spec/sourceRef/namespace");
+            let place = if own.is_empty() { namespace } else { own };
+            let key = (place.to_owned(), part("/chart/spec/sourceRef/name").to_owned());
+            all.entry(key).or_insert_with(|| {
+                json!({ "spec": { "interval": "12h", "url": "https://blob.istio.io/istio-release/charts" } })
+            });
+        }
+    }
     let repository = |((namespace, name), document): (&(String, String), &Value)| {
         let at = cluster.flux.applied_at;
         json!({
@@ -136,7 +149,61 @@ pub(super) fn helm_repositories(cluster: &Cluster) -> Vec<Value> {
             },
         })
     };
-    cluster.flux.repositories.iter().map(repository).collect()
+    all.iter().map(repository).collect()
+}
+
+pub(super) fn oci_repositories(cluster: &Cluster) -> Vec<Value> {
+    let repository = |((namespace, name), document): (&(String, String), &Value)| {
+        let at = cluster.flux.applied_at;
+        let tag = document.pointer("/spec/ref/tag").and_then(Value::as_str).unwrap_or_default();
+        let revision = format!("{tag}@sha256:{}", digest(tag));
+        let message = format!("stored artifact for digest '{revision}'");
+        json!({
+            "metadata": managed_meta(cluster, "OCIRepository", namespace, name),
+            "spec": document.get("spec").cloned().unwrap_or_else(|| json!({})),
+            "status": {
+                "observedGeneration": 1,
+                "artifact": { "revision": revision, "lastUpdateTime": stamp(at) },
+                "conditions": [condition("Ready", "True", "Succeeded", &message, at, 1)],
+            },
+        })
+    };
+    cluster.flux.artifacts.iter().map(repository).collect()
+}
+
+/// What an OCI registry calls the chart of a tag.
+fn digest(tag: &str) -> String {
+    crate::chance::hex(12, &[tag], 64)
+}
+
+/// Where Flux puts the HelmChart of a release: beside the repository it comes from.
+fn chart_place(namespace: &str, name: &str, release: &Release) -> (String, String) {
+    let own = crate::flux::text(&release.spec, "/chart/spec/sourceRef/namespace");
+    let namespace_of_source = if own.is_empty() { namespace } else { own };
+    (namespace_of_source.to_owned(), format!("{namespace}-{name}"))
+}
+
+pub(super) fn helm_charts(cluster: &Cluster) -> Vec<Value> {
+    let has_chart = |release: &Release| release.spec.pointer("/chart/spec").is_some();
+    let with_chart = cluster.flux.releases.iter().filter(|(_, release)| has_chart(release));
+    let chart = |((namespace, name), release): (&(String, String), &Release)| {
+        let (place, full) = chart_place(namespace, name, release);
+        let mut meta = metadata(cluster, "HelmChart", Some(&place), &full);
+        meta["generation"] = json!(release.generation);
+        let version = release.wanted();
+        let message = format!("pulled '{}' chart with version '{version}'", release.chart());
+        json!({
+            "metadata": meta,
+            "spec": release.spec.pointer("/chart/spec").cloned().unwrap_or_else(|| json!({})),
+            "status": {
+                "observedGeneration": release.generation,
+                "observedChartName": release.chart(),
+                "artifact": { "revision": version, "lastUpdateTime": stamp(release.since) },
+                "conditions": [condition("Ready", "True", "ChartPullSucceeded", &message, release.since, release.generation)],
+            },
+        })
+    };
+    with_chart.map(chart).collect()
 }
 
 pub(super) fn helm_releases(cluster: &Cluster) -> Vec<Value> {
@@ -148,13 +215,16 @@ fn helm_release(cluster: &Cluster, namespace: &str, name: &str, release: &Releas
     let mut meta = managed_meta(cluster, "HelmRelease", namespace, name);
     meta["generation"] = json!(release.generation);
     meta["resourceVersion"] = json!(release.resource_version.to_string());
-    let history: Vec<Value> = release.history.iter().map(|one| snapshot(namespace, name, one)).collect();
+    let is_oci = release.by_reference.is_some();
+    let history: Vec<Value> =
+        release.history.iter().map(|one| snapshot(namespace, name, one, is_oci)).collect();
     let attempted = match (&release.phase, release.history.first()) {
         (Phase::Upgrading, _) | (_, None) => release.wanted(),
         (_, Some(last)) => last.version.clone(),
     };
     // `-1` until the first attempt is over, as the controller writes it.
     let observed = if release.observed == 0 { json!(-1) } else { json!(release.observed) };
+    let chart = chart_place(namespace, name, release);
     let mut object = json!({
         "metadata": meta,
         "spec": release.spec,
@@ -163,7 +233,7 @@ fn helm_release(cluster: &Cluster, namespace: &str, name: &str, release: &Releas
             "lastAttemptedGeneration": release.working_on,
             "lastAttemptedRevision": attempted,
             "lastAttemptedReleaseAction": if release.history.len() > 1 { "upgrade" } else { "install" },
-            "helmChart": format!("{namespace}/{namespace}-{name}"),
+            "helmChart": if is_oci { String::new() } else { format!("{}/{}", chart.0, chart.1) },
             "storageNamespace": namespace,
             "conditions": conditions(namespace, name, release),
             "history": history,
@@ -177,10 +247,13 @@ fn helm_release(cluster: &Cluster, namespace: &str, name: &str, release: &Releas
     object
 }
 
-fn snapshot(namespace: &str, name: &str, one: &Snapshot) -> Value {
+fn snapshot(namespace: &str, name: &str, one: &Snapshot, is_oci: bool) -> Value {
+    // The helm-controller adds the artifact's digest to a chart by reference.
+    let version =
+        if is_oci { format!("{}+{}", one.version, &digest(&one.version)[..12]) } else { one.version.clone() };
     json!({
         "name": name, "namespace": namespace, "version": one.number, "status": one.status,
-        "chartName": one.chart, "chartVersion": one.version, "appVersion": one.version,
+        "chartName": one.chart, "chartVersion": version, "appVersion": one.version,
         "action": if one.number == 1 { "install" } else { "upgrade" },
         "digest": format!("sha256:{}", crate::chance::hex(10, &[name, &one.version, &one.number.to_string()], 64)),
         "configDigest": format!("sha256:{}", crate::chance::hex(11, &[name], 64)),

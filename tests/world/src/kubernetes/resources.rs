@@ -29,7 +29,7 @@ const fn of(
 
 const SOURCE: &str = "source.toolkit.fluxcd.io";
 
-pub(super) static SERVED: [Resource; 19] = [
+pub(super) static SERVED: [Resource; 21] = [
     of("", "v1", "nodes", "Node", false),
     of("", "v1", "namespaces", "Namespace", false),
     of("", "v1", "pods", "Pod", true),
@@ -59,6 +59,8 @@ pub(super) static SERVED: [Resource; 19] = [
     of("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", false),
     of(SOURCE, "v1", "gitrepositories", "GitRepository", true),
     of(SOURCE, "v1", "helmrepositories", "HelmRepository", true),
+    of(SOURCE, "v1", "ocirepositories", "OCIRepository", true),
+    of(SOURCE, "v1", "helmcharts", "HelmChart", true),
     of("kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "Kustomization", true),
     of("helm.toolkit.fluxcd.io", "v2", "helmreleases", "HelmRelease", true),
 ];
@@ -95,6 +97,8 @@ pub(super) fn all(state: &State, cluster: &Cluster, resource: &Resource) -> Vec<
         "customresourcedefinitions" => objects::definitions(cluster),
         "gitrepositories" => flux_objects::git_repositories(state, cluster),
         "helmrepositories" => flux_objects::helm_repositories(cluster),
+        "ocirepositories" => flux_objects::oci_repositories(cluster),
+        "helmcharts" => flux_objects::helm_charts(cluster),
         "kustomizations" => flux_objects::kustomizations(cluster),
         "helmreleases" => flux_objects::helm_releases(cluster),
         _ => Vec::new(),

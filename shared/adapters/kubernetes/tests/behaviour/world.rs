@@ -111,14 +111,18 @@ fn answer(lists: &BTreeMap<String, Vec<Value>>, call: &Call) -> http::Response<B
     }
     if let Some(group) = path.strip_prefix("/apis/").filter(|rest| !rest.contains('/')) {
         let prefix = format!("{path}/");
-        return match lists.keys().find_map(|known| known.strip_prefix(&prefix)?.split('/').next()) {
-            Some(version) => {
-                let served = json!({"groupVersion": format!("{group}/{version}"), "version": version});
-                reply(
-                    200,
-                    &json!({"kind": "APIGroup", "name": group, "versions": [served], "preferredVersion": served}),
-                )
-            }
+        let mut versions: Vec<&str> =
+            lists.keys().filter_map(|known| known.strip_prefix(&prefix)?.split('/').next()).collect();
+        versions.dedup();
+        let served: Vec<Value> = versions
+            .iter()
+            .map(|version| json!({"groupVersion": format!("{group}/{version}"), "version": version}))
+            .collect();
+        return match served.first() {
+            Some(first) => reply(
+                200,
+                &json!({"kind": "APIGroup", "name": group, "versions": served, "preferredVersion": first}),
+            ),
             None => plain(404, "404 page not found\n"),
         };
     }

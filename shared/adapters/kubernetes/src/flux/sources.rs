@@ -1,0 +1,99 @@
+//! What Flux fetches from: Git, and the charts.
+
+use std::collections::BTreeSet;
+
+use guard_domain::{FluxFacts, HelmReleaseFacts, SourceFacts, SourceKind, SourceRef};
+use guard_tasks::{Context as _, TaskError};
+use kube::Client;
+
+use super::{FluxObject, SOURCE, condition, facts, flux_api, resource, served, source_ref};
+use crate::list::List;
+use crate::workload_object::is_observed;
+
+/// Kinds that hold charts.
+const CHART_KINDS: [(SourceKind, &str); 3] = [
+    (SourceKind::HelmRepository, "helmrepositories"),
+    (SourceKind::OCIRepository, "ocirepositories"),
+    (SourceKind::HelmChart, "helmcharts"),
+];
+
+pub(crate) async fn git_repositories(client: &Client) -> Result<Vec<SourceFacts>, TaskError> {
+    let kind = SourceKind::GitRepository;
+    let api = flux_api(client, SOURCE, kind.as_str(), "gitrepositories").await?;
+    let list = List::of_resource(&api);
+    list.read(client, |object| Some(source(kind, &object))).await.context("list GitRepositories")
+}
+
+/// Every source of charts.
+pub(crate) async fn chart_sources(client: &Client) -> Result<Vec<SourceFacts>, TaskError> {
+    let all = CHART_KINDS.map(|(kind, _)| kind).into();
+    sources_of(client, &all).await
+}
+
+async fn sources_of(client: &Client, kinds: &BTreeSet<SourceKind>) -> Result<Vec<SourceFacts>, TaskError> {
+    let versions = served(client, SOURCE).await?;
+    let mut found = Vec::new();
+    for (kind, plural) in CHART_KINDS.iter().filter(|(kind, _)| kinds.contains(kind)) {
+        found.extend(sources(client, &versions, *kind, plural).await?);
+    }
+    Ok(found)
+}
+
+/// The kinds came to `v1` release by release (OCIRepository with Flux 2.6), so an older one may serve it in another version
+/// of the group than the preferred one, or not at all.
+async fn sources(
+    client: &Client,
+    versions: &[String],
+    kind: SourceKind,
+    plural: &str,
+) -> Result<Vec<SourceFacts>, TaskError> {
+    for version in versions {
+        let list = List::of_resource(&resource(SOURCE, version, kind.as_str(), plural));
+        match list.read_if_served(client, |object| Some(source(kind, &object))).await {
+            Ok(Some(found)) => return Ok(found),
+            Ok(None) => {}
+            Err(error) => return Err(error.context(format!("list {plural}"))),
+        }
+    }
+    Ok(Vec::new())
+}
+
+fn source(kind: SourceKind, object: &FluxObject) -> SourceFacts {
+    let spec = &object.spec;
+    let status = &object.status;
+    let pinned = spec.reference.as_ref().filter(|one| one.digest.is_none() && one.semver.is_none());
+    SourceFacts {
+        source: SourceRef { kind, name: object.metadata.full_name() },
+        url: spec.url.clone().unwrap_or_default(),
+        from: spec.source_ref.as_ref().and_then(|named| source_ref(object, named)),
+        version: match kind {
+            SourceKind::OCIRepository => pinned.and_then(|one| one.tag.clone()),
+            _ => spec.version.clone(),
+        },
+        is_address: kind == SourceKind::HelmRepository && spec.kind.as_deref() == Some("oci"),
+        is_suspended: spec.suspend.unwrap_or_default(),
+        is_observed: is_observed(object.metadata.generation, status.observed_generation),
+        ready: condition(status, "Ready"),
+    }
+}
+
+/// Flux, with the versions of charts by reference; their sources are read only where a release needs them.
+pub(crate) async fn facts_with_versions(client: &Client) -> Result<FluxFacts, TaskError> {
+    let mut flux = facts(client).await?;
+    let elsewhere = flux.releases.iter().filter(|release| release.spec_version.is_none());
+    let kinds: BTreeSet<SourceKind> =
+        elsewhere.filter_map(|release| Some(release.source.as_ref()?.kind)).collect();
+    if CHART_KINDS.iter().any(|(kind, _)| kinds.contains(kind)) {
+        let sources = sources_of(client, &kinds).await?;
+        resolve(&mut flux.releases, &sources);
+    }
+    Ok(flux)
+}
+
+/// Fills in the version that a release asks for through a reference.
+pub(crate) fn resolve(releases: &mut [HelmReleaseFacts], sources: &[SourceFacts]) {
+    for release in releases.iter_mut().filter(|release| release.spec_version.is_none()) {
+        let named = sources.iter().find(|one| Some(&one.source) == release.source.as_ref());
+        release.spec_version = named.and_then(|one| one.version.clone());
+    }
+}

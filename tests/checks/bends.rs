@@ -1,0 +1,204 @@
+//! What an API server shows in one place, and the one code that is found for it.
+
+use serde_json::{Value, json};
+
+pub(crate) type Bend = Box<dyn Fn(&mut Vec<Value>) + Send + Sync>;
+
+/// One object of a list, by its name, changed.
+pub(crate) fn named(name: &'static str, change: impl Fn(&mut Value) + Send + Sync + 'static) -> Bend {
+    Box::new(move |objects| {
+        let found = objects.iter_mut().find(|object| object["metadata"]["name"] == name);
+        change(found.unwrap());
+    })
+}
+
+/// One more object.
+pub(crate) fn one_more(object: Value) -> Bend {
+    Box::new(move |objects| objects.push(object.clone()))
+}
+
+pub(crate) fn without(label: &'static str, value: &'static str) -> Bend {
+    Box::new(move |objects| objects.retain(|object| object["metadata"]["labels"][label] != value))
+}
+
+/// The first pod whose name begins so.
+pub(crate) fn pod(of: &'static str, change: impl Fn(&mut Value) + Send + Sync + 'static) -> Bend {
+    Box::new(move |objects| {
+        let is_it = |object: &&mut Value| object["metadata"]["name"].as_str().unwrap().starts_with(of);
+        change(objects.iter_mut().find(is_it).unwrap());
+    })
+}
+
+fn loose_pod(namespace: &str, containers: &Value, ready: &str) -> Value {
+    json!({
+        "metadata": {"name": "loose", "namespace": namespace, "uid": "u", "labels": {}},
+        "spec": {"containers": containers},
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]},
+    })
+}
+
+fn gateway_api(version: &str) -> Value {
+    json!({
+        "metadata": {"name": "gateways.gateway.networking.k8s.io", "annotations": {
+            "gateway.networking.k8s.io/bundle-version": version}},
+        "spec": {"group": "gateway.networking.k8s.io", "scope": "Namespaced", "names": {}, "versions": [{"name": "v1"}]},
+        "status": {"storedVersions": ["v1"]},
+    })
+}
+
+/// A cluster large enough for one node to be nothing.
+fn many_nodes(nodes: &mut Vec<Value>) {
+    let node = nodes[0].clone();
+    nodes.extend((0..30).map(|n| {
+        let mut other = node.clone();
+        other["metadata"]["name"] = json!(format!("more-{n:02}"));
+        other
+    }));
+}
+
+fn replicas(deployment: &mut Value, count: u32) {
+    deployment["spec"]["replicas"] = json!(count);
+    for key in ["replicas", "updatedReplicas", "readyReplicas"] {
+        deployment["status"][key] = json!(count);
+    }
+}
+
+pub(crate) fn not_ready(object: &mut Value) {
+    for condition in object["status"]["conditions"].as_array_mut().unwrap() {
+        if condition["type"] == "Ready" {
+            condition["status"] = json!("False");
+        }
+    }
+}
+/// A code, the resource to bend, and how.
+pub(crate) type Case = (&'static str, &'static str, Bend);
+
+pub(crate) fn bends() -> Vec<Case> {
+    cluster().into_iter().chain(around()).chain(restart()).collect()
+}
+
+/// Nodes, the cluster's own pods, istiod and the proxies.
+fn cluster() -> Vec<Case> {
+    let app = json!([{"name": "dns", "image": "coredns:1"}]);
+    vec![
+        ("NODE_NOT_READY", "nodes", Box::new(|nodes| not_ready(&mut nodes[0]))),
+        (
+            "NODE_NOT_READY_TOLERATED",
+            "nodes",
+            Box::new(|nodes| {
+                many_nodes(nodes);
+                not_ready(&mut nodes[0]);
+            }),
+        ),
+        ("NODE_CORDONED", "nodes", Box::new(|nodes| nodes[0]["spec"]["unschedulable"] = json!(true))),
+        (
+            "NODE_CORDONED_TOLERATED",
+            "nodes",
+            Box::new(|nodes| {
+                many_nodes(nodes);
+                nodes[0]["spec"]["unschedulable"] = json!(true);
+            }),
+        ),
+        ("NO_NODES", "nodes", Box::new(Vec::clear)),
+        ("SYSTEM_POD_NOT_READY", "pods", one_more(loose_pod("kube-system", &app, "False"))),
+        ("ISTIOD_NOT_READY", "deployments", named("istiod", |it| it["status"]["readyReplicas"] = json!(1))),
+        ("ISTIOD_MISSING", "deployments", without("app", "istiod")),
+        (
+            "ISTIOD_VERSION",
+            "pods",
+            pod("istiod-", |it| it["spec"]["containers"][0]["image"] = json!("pilot@sha256:0")),
+        ),
+        ("ISTIOD_SINGLE", "deployments", named("istiod", |it| replicas(it, 1))),
+        ("ISTIOD_WITHOUT_BUDGET", "poddisruptionbudgets", Box::new(Vec::clear)),
+        (
+            "PROXY_VERSION",
+            "pods",
+            pod("cart-", |it| it["spec"]["containers"][0]["image"] = json!("proxyv2:1.29.6")),
+        ),
+        (
+            "PROXY_TOO_OLD",
+            "pods",
+            pod("cart-", |it| it["spec"]["containers"][0]["image"] = json!("proxyv2:1.28.1")),
+        ),
+        (
+            "PROXY_AHEAD",
+            "pods",
+            pod("cart-", |it| it["spec"]["containers"][0]["image"] = json!("proxyv2:1.31.1")),
+        ),
+        (
+            "PROXY_VERSION_UNKNOWN",
+            "pods",
+            pod("cart-", |it| it["spec"]["containers"][0]["image"] = json!("proxyv2@sha256:0")),
+        ),
+    ]
+}
+
+/// What istiod and its charts stand on.
+fn around() -> Vec<Case> {
+    let old_hook = json!({
+        "metadata": {"name": "istio-sidecar-injector-canary", "labels": {"istio.io/rev": "canary"}},
+        "webhooks": [{"name": "rev", "sideEffects": "None", "admissionReviewVersions": ["v1"], "clientConfig": {
+            "caBundle": "Y2E=", "service": {"name": "istiod-canary", "namespace": "istio-system"}}}],
+    });
+    let filter = json!({
+        "metadata": {"name": "lua", "namespace": "shop"},
+        "spec": {"configPatches": [
+            {"applyTo": "HTTP_FILTER", "match": {"proxy": {"proxyVersion": "^1\\.29.*"}}, "patch": {"operation": "MERGE"}}
+        ]},
+    });
+    vec![
+        (
+            "ISTIO_CRD_NOT_OWNED",
+            "customresourcedefinitions",
+            named("gateways.networking.istio.io", |it| it["metadata"]["labels"] = json!({})),
+        ),
+        (
+            "ISTIO_CRDS_MISSING",
+            "customresourcedefinitions",
+            Box::new(|objects| objects.retain(|one| one["spec"]["group"] != "networking.istio.io")),
+        ),
+        (
+            "ISTIO_CRD_STORED_VERSION",
+            "customresourcedefinitions",
+            named("gateways.networking.istio.io", |it| {
+                it["status"]["storedVersions"] = json!(["v1alpha3", "v1"]);
+            }),
+        ),
+        ("GATEWAY_API_NO_WAY_BACK", "customresourcedefinitions", one_more(gateway_api("v1.5.0"))),
+        ("GATEWAY_API_TOO_OLD", "customresourcedefinitions", one_more(gateway_api("v1.4.1"))),
+        ("WEBHOOK_UNREACHABLE", "mutatingwebhookconfigurations", one_more(old_hook)),
+        (
+            "WEBHOOK_WITHOUT_CA",
+            "validatingwebhookconfigurations",
+            Box::new(|objects| objects[0]["webhooks"][0]["clientConfig"]["caBundle"] = json!("")),
+        ),
+        ("ENVOY_FILTER_VERSION", "envoyfilters", one_more(filter)),
+    ]
+}
+
+/// What a restart would meet.
+fn restart() -> Vec<Case> {
+    let proxy = json!([{"name": "istio-proxy", "image": "docker.io/istio/proxyv2:1.29.8"}]);
+    vec![
+        (
+            "WORKLOAD_NOT_READY",
+            "statefulsets",
+            named("ledger", |it| it["status"]["readyReplicas"] = json!(1)),
+        ),
+        (
+            "RESTART_ON_DELETE",
+            "statefulsets",
+            named("ledger", |it| it["spec"]["updateStrategy"] = json!({"type": "OnDelete"})),
+        ),
+        ("INJECTION_LOST", "namespaces", named("shop", |it| it["metadata"]["labels"] = json!({}))),
+        (
+            "PROXY_BY_HAND",
+            "deployments",
+            named("web", |it| {
+                let containers = it["spec"]["template"]["spec"]["containers"].as_array_mut().unwrap();
+                containers.push(json!({"name": "istio-proxy", "image": "proxyv2:1.29.8"}));
+            }),
+        ),
+        ("PROXY_NOT_RESTARTED", "pods", one_more(loose_pod("shop", &proxy, "True"))),
+    ]
+}
