@@ -37,6 +37,19 @@ fn loose_pod(namespace: &str, containers: &Value, ready: &str) -> Value {
     })
 }
 
+/// The agent of istio-cni, Ready.
+fn cni_pod(image: &str) -> Value {
+    let mut pod = loose_pod("kube-system", &json!([{"name": "install-cni", "image": image}]), "True");
+    pod["metadata"]["labels"]["k8s-app"] = json!("istio-cni-node");
+    pod
+}
+
+/// One pod, and a second one while it is replaced.
+fn single(deployment: &mut Value) {
+    replicas(deployment, 1);
+    deployment["spec"]["strategy"] = json!({"type": "RollingUpdate"});
+}
+
 fn gateway_api(version: &str) -> Value {
     json!({
         "metadata": {"name": "gateways.gateway.networking.k8s.io", "annotations": {
@@ -178,6 +191,12 @@ fn around() -> Vec<Case> {
 
 /// What a restart would meet.
 fn restart() -> Vec<Case> {
+    let ledger = |strategy: Value| {
+        named("ledger", move |it| {
+            replicas(it, 1);
+            it["spec"]["updateStrategy"] = strategy.clone();
+        })
+    };
     let proxy = json!([{"name": "istio-proxy", "image": "docker.io/istio/proxyv2:1.29.8"}]);
     vec![
         (
@@ -199,6 +218,17 @@ fn restart() -> Vec<Case> {
                 containers.push(json!({"name": "istio-proxy", "image": "proxyv2:1.29.8"}));
             }),
         ),
+        ("RESTART_GAP", "statefulsets", ledger(json!({"type": "RollingUpdate"}))),
+        ("RESTART_SINGLE", "deployments", named("web", single)),
+        (
+            "RESTART_BUDGET",
+            "poddisruptionbudgets",
+            named("cart", |it| it["status"]["disruptionsAllowed"] = json!(0)),
+        ),
+        ("COMPONENT_IMAGE", "pods", one_more(cni_pod("docker.io/istio/install-cni:1.29.6"))),
+        ("COMPONENT_IMAGE_TOO_FAR", "pods", one_more(cni_pod("docker.io/istio/install-cni:1.27.2"))),
+        ("COMPONENT_IMAGE_UNKNOWN", "pods", one_more(cni_pod("docker.io/istio/install-cni@sha256:0"))),
+        ("IMAGE_HUB_RETIRES", "pods", one_more(cni_pod("registry.istio.io/release/install-cni:1.29.8"))),
         ("PROXY_NOT_RESTARTED", "pods", one_more(loose_pod("shop", &proxy, "True"))),
     ]
 }

@@ -69,6 +69,13 @@ fn chain() -> Vec<Case> {
         ("CHART_SOURCE_NOT_READY", "helmcharts", Box::new(|objects| not_ready(&mut objects[0]))),
         ("CHART_SOURCE_MISSING", "helmrepositories", Box::new(Vec::clear)),
         (
+            "CHART_HOST_RETIRES",
+            "helmrepositories",
+            named("istio", |it| {
+                it["spec"]["url"] = json!("https://istio-release.storage.googleapis.com/charts");
+            }),
+        ),
+        (
             "CHART_SOURCE_SUSPENDED",
             "helmrepositories",
             named("istio", |it| it["spec"]["suspend"] = json!(true)),

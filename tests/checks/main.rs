@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its case should stop there")]
 
 mod bends;
+mod elsewhere;
 mod flux;
 mod quarantine;
 
@@ -34,12 +35,17 @@ async fn going_to(house: &House, target: &str) -> (String, Vec<(String, Severity
     let input = json!({"batch_id": "test", "target_version": target});
     let arn = house.run_one("batch-upgrade", "run-1", input).await.unwrap();
     let execution = house.service.describe_execution(&arn).unwrap();
-    let run = RunId::parse("run-1").unwrap();
-    let entry = house.store.entry(&run, &format!("pre-check#{CLUSTER}")).await.unwrap().unwrap();
-    let entry: PreCheckEntry = serde_json::from_value(entry).unwrap();
-    let findings = entry.findings.into_iter().filter(|finding| finding.code != "ANALYZER_UNKNOWN");
+    let findings =
+        entry(house).await.findings.into_iter().filter(|finding| finding.code != "ANALYZER_UNKNOWN");
     let told = findings.map(|finding| (finding.code, finding.severity, finding.message)).collect();
     (execution.error.unwrap_or_else(|| execution.status.as_str().to_owned()), told)
+}
+
+/// What the run keeps of the pre-check.
+async fn entry(house: &House) -> PreCheckEntry {
+    let run = RunId::parse("run-1").unwrap();
+    let entry = house.store.entry(&run, &format!("pre-check#{CLUSTER}")).await.unwrap().unwrap();
+    serde_json::from_value(entry).unwrap()
 }
 
 fn fleet() -> Fleet {
@@ -143,26 +149,10 @@ async fn a_system_that_comes_back_leaves_no_trace() {
     assert_eq!((ending.as_str(), told), ("SUCCEEDED", vec![]));
 }
 
-/// What no object of an API server shows: EKS, Datadog, GitLab, the API's version. Each has a test of its own.
-const ELSEWHERE: [&str; 13] = [
-    "PROXY_REJECTS",
-    "FLUX_BEHIND",
-    "EKS_NOT_ACTIVE",
-    "EKS_HEALTH_ISSUE",
-    "KUBERNETES_UNSUPPORTED",
-    "KUBERNETES_UNKNOWN",
-    "KUBERNETES_OVERRIDDEN",
-    "FLUX_TOO_OLD",
-    "NO_BASELINE",
-    "THIN_BASELINE",
-    "MONITOR_FIRING",
-    "MONITOR_MUTED",
-    "MONITOR_NO_ANSWER",
-];
-
 #[tokio::test(flavor = "current_thread")]
 async fn one_thing_bent_is_found_by_its_own_check_alone() {
-    let mut seen = BTreeSet::from(ELSEWHERE);
+    // These have tests of their own.
+    let mut seen: BTreeSet<&str> = elsewhere::codes().chain(["FLUX_BEHIND", "PROXY_REJECTS"]).collect();
     for (code, resource, bend) in bends::bends().into_iter().chain(flux::bends()) {
         let (ending, told) = found(&fleet(), |house| house.world.show(CLUSTER, resource, bend)).await;
         let codes: BTreeSet<&str> = told.iter().map(|one| one.0.as_str()).collect();
@@ -176,23 +166,4 @@ async fn one_thing_bent_is_found_by_its_own_check_alone() {
     }
     let all: BTreeSet<&str> = ALL.iter().flat_map(|check| check.codes).map(|code| code.code).collect();
     assert_eq!(seen, all, "every code is bent somewhere");
-}
-
-/// istio#60486: only the exact patches tell, so this is another upgrade than the others'.
-#[tokio::test(flavor = "current_thread")]
-async fn proxies_that_reject_the_targets_configuration_stop_the_batch() {
-    let fleet = Fleet::new(1, 1, None, Some("1.30.1".parse().unwrap())).unwrap();
-    let house = House::new(&fleet).unwrap();
-    house.world.show(CLUSTER, "pods", |pods| {
-        let is_cart =
-            |pod: &&mut serde_json::Value| pod["metadata"]["name"].as_str().unwrap().starts_with("cart-");
-        let cart = pods.iter_mut().find(is_cart).unwrap();
-        cart["spec"]["containers"][0]["image"] = json!("proxyv2:1.29.1");
-    });
-    let (ending, told) = going_to(&house, "1.30.1").await;
-    assert_eq!(
-        (ending.as_str(), told.len(), told[0].0.as_str()),
-        ("GateFailed", 1, "PROXY_REJECTS"),
-        "{told:?}"
-    );
 }

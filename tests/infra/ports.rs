@@ -105,7 +105,9 @@ pub(crate) fn grants(port: &str, notifies: bool) -> Vec<Grant> {
             // Each request is taken out of a budget first.
             [on(secret("gitlab-token"), &[read_secret]), on(table("runs"), &["dynamodb:UpdateItem"])].concat()
         }
-        "TrafficReader" | "MonitorReader" => on(secret("datadog-credentials"), &[read_secret]),
+        "TrafficReader" | "MemoryReader" | "IntegrationReader" | "MonitorReader" => {
+            on(secret("datadog-credentials"), &[read_secret])
+        }
         "ClusterHealthReader"
         | "ConfigurationAnalyzer"
         | "RolloutReader"

@@ -1,18 +1,20 @@
 //! The metrics.
 
 use guard_datadog::Datadog;
-use guard_domain::{ClusterId, ClusterRecord};
+use guard_domain::{ClusterId, ClusterRecord, IntegrationMode, MemoryFacts};
 use guard_lambda::SystemClock;
 use guard_simulation::Fleet;
-use guard_tasks::{Clock as _, ErrorName, MonitorReader, TrafficReader};
+use guard_tasks::{
+    Clock as _, ErrorName, IntegrationReader, MemoryAsked, MemoryReader, MonitorReader, TrafficReader,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::environment::{given, given_or, wanted};
 use crate::world::{Outside, reads};
 
-pub(crate) trait Metrics: TrafficReader + MonitorReader {}
+pub(crate) trait Metrics: TrafficReader + MemoryReader + IntegrationReader + MonitorReader {}
 
-impl<T: TrafficReader + MonitorReader> Metrics for T {}
+impl<T: TrafficReader + MemoryReader + IntegrationReader + MonitorReader> Metrics for T {}
 
 struct Subject {
     metrics: Box<dyn Metrics>,
@@ -32,12 +34,23 @@ async fn reading(subject: &Subject) {
     let traffic = metrics.traffic(&rows, from, *now).await.unwrap();
     assert!(!traffic.contains_key(&invented.cluster_id), "no data is never a zero");
     assert_eq!(metrics.monitors(&invented).await.unwrap(), []);
+    let asked = MemoryAsked { istiod: true, nodes: true };
+    let memory = metrics.memory(&invented, from, *now, asked).await.unwrap();
+    assert_eq!(memory, MemoryFacts::default(), "no data is never a zero");
+    let mode = metrics.integration(&invented, from, *now).await.unwrap();
+    assert_eq!(mode, IntegrationMode::OpenMetrics);
     if let Some(known) = known {
         let window = &traffic[&known.cluster_id];
         assert!(window.requests > 0.0 && (0.0..=window.requests).contains(&window.errors), "{window:?}");
         assert!((1..=61).contains(&window.minutes_seen), "{window:?}");
         assert!(window.latency_p95_ms.iter().all(|value| value.is_finite() && *value >= 0.0), "{window:?}");
         metrics.monitors(known).await.unwrap();
+        let memory = metrics.memory(known, from, *now, asked).await.unwrap();
+        let left = memory.node_left_percent.unwrap_or_default();
+        assert!(
+            (0.0..=100.0).contains(&left) && memory.istiod_used.is_none_or(|used| used > 0.0),
+            "{memory:?}"
+        );
     }
     let error = stranger.traffic(&rows, from, *now).await.unwrap_err();
     assert_eq!(error.name, ErrorName::Denied, "{error}");

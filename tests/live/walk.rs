@@ -73,6 +73,8 @@ async fn walk(subject: Subject) -> [Value; 4] {
     let check = pre_check::PreCheck {
         health: Arc::new(Clusters::new(reads(), Arc::clone(&access))),
         traffic: datadog.clone(),
+        memory: datadog.clone(),
+        integration: datadog.clone(),
         monitors: datadog,
         commits: gitlab.clone(),
         files: gitlab.clone(),

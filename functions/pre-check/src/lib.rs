@@ -19,6 +19,8 @@ pub fn compose(settings: Settings) -> PreCheck {
     PreCheck {
         health: Arc::new(Clusters::new(outside.transport(), Arc::clone(&access))),
         traffic: datadog.clone(),
+        memory: datadog.clone(),
+        integration: datadog.clone(),
         monitors: datadog,
         commits: gitlab.clone(),
         files: gitlab,

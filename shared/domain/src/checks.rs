@@ -6,6 +6,7 @@
 
 mod baseline;
 mod chart_sources;
+mod component_images;
 mod component_path;
 mod definitions;
 mod drift_detection;
@@ -18,32 +19,41 @@ mod flux_suspended;
 mod gateway_api;
 mod git_sources;
 mod helm_releases;
+mod integration;
 mod istiod_once;
 mod istiod_ready;
 mod istiod_redundancy;
 mod istiod_version;
 mod kubernetes_version;
 mod kustomizations_ready;
+mod memory;
 mod monitors;
 mod nodes_ready;
 mod proxy_skew;
 mod proxy_version;
+mod restart_budgets;
+mod restart_gaps;
 mod restart_injection;
 mod restart_strategy;
 mod restart_strays;
+mod restart_time;
+mod retiring_hosts;
 mod system_pods;
 mod webhooks;
 mod workloads_ready;
 
+use jiff::Timestamp;
+
 use crate::compatibility::Compatibility;
+use crate::retirement::Retirement;
 use crate::skew::Skew;
 use crate::{
-    BaseFacts, ClusterFacts, Config, Finding, MonitorFacts, PlannedCluster, Reading, Severity, TrafficWindow,
-    Unread,
+    BaseFacts, ClusterFacts, Config, Finding, IntegrationMode, MemoryFacts, MonitorFacts, PlannedCluster,
+    Reading, Severity, TrafficWindow, Unread,
 };
 
 /// Every check, in the order people read them.
-pub const ALL: [&Check; 30] = [
+pub const ALL: [&Check; 37] = [
     &eks_active::CHECK,
     &eks_health::CHECK,
     &kubernetes_version::CHECK,
@@ -67,11 +77,18 @@ pub const ALL: [&Check; 30] = [
     &helm_releases::CHECK,
     &istiod_once::CHECK,
     &component_path::CHECK,
+    &component_images::CHECK,
+    &retiring_hosts::CHECK,
     &drift_detection::CHECK,
     &workloads_ready::CHECK,
     &restart_strategy::CHECK,
     &restart_injection::CHECK,
     &restart_strays::CHECK,
+    &restart_gaps::CHECK,
+    &restart_budgets::CHECK,
+    &restart_time::CHECK,
+    &memory::CHECK,
+    &integration::CHECK,
     &baseline::CHECK,
     &monitors::CHECK,
 ];
@@ -124,6 +141,10 @@ pub struct Subject<'a> {
     pub base: &'a Reading<BaseFacts>,
     /// Traffic just before; `None` where Datadog has no series.
     pub baseline: &'a Reading<Option<TrafficWindow>>,
+    /// How full memory was.
+    pub memory: &'a Reading<MemoryFacts>,
+    /// How Datadog's integration reports.
+    pub integration: &'a Reading<IntegrationMode>,
     /// Monitors that are not OK.
     pub monitors: &'a Reading<Vec<MonitorFacts>>,
     /// Rules.
@@ -132,6 +153,10 @@ pub struct Subject<'a> {
     pub compatibility: &'a Compatibility,
     /// How far proxies and istiod may be apart.
     pub skew: &'a Skew,
+    /// Hosts that go away.
+    pub retirement: &'a Retirement,
+    /// The time.
+    pub now: Timestamp,
 }
 
 /// Something that is read in one go, and may be unreadable by itself.
@@ -153,6 +178,8 @@ pub enum Source {
     Workloads,
     /// Pods of kube-system and istio-system.
     SystemPods,
+    /// Istio's own pods, and every proxy.
+    Mesh,
     /// CustomResourceDefinitions.
     Definitions,
     /// Webhook configurations, and the endpoints of their services.
@@ -165,6 +192,10 @@ pub enum Source {
     Namespaces,
     /// Pods with proxies and without a workload.
     Strays,
+    /// Memory in Datadog.
+    Memory,
+    /// Which request series Datadog has.
+    Integration,
     /// Request series in Datadog.
     Traffic,
     /// Monitors in Datadog.
@@ -173,7 +204,7 @@ pub enum Source {
 
 impl Source {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::Eks,
         Self::Nodes,
         Self::Istiod,
@@ -182,12 +213,15 @@ impl Source {
         Self::Base,
         Self::Workloads,
         Self::SystemPods,
+        Self::Mesh,
         Self::Definitions,
         Self::Webhooks,
         Self::Budgets,
         Self::EnvoyFilters,
         Self::Namespaces,
         Self::Strays,
+        Self::Memory,
+        Self::Integration,
         Self::Traffic,
         Self::Monitors,
     ];
@@ -203,12 +237,15 @@ impl Source {
             Self::Base => "BASE_UNREAD",
             Self::Workloads => "WORKLOADS_UNREAD",
             Self::SystemPods => "SYSTEM_PODS_UNREAD",
+            Self::Mesh => "MESH_UNREAD",
             Self::Definitions => "DEFINITIONS_UNREAD",
             Self::Webhooks => "WEBHOOKS_UNREAD",
             Self::Budgets => "BUDGETS_UNREAD",
             Self::EnvoyFilters => "ENVOY_FILTERS_UNREAD",
             Self::Namespaces => "NAMESPACES_UNREAD",
             Self::Strays => "STRAYS_UNREAD",
+            Self::Memory => "MEMORY_UNREAD",
+            Self::Integration => "INTEGRATION_UNREAD",
             Self::Traffic => "TRAFFIC_UNREAD",
             Self::Monitors => "MONITORS_UNREAD",
         }
@@ -225,12 +262,15 @@ impl Source {
             Self::Base => "the branch's head, and what of it Flux has applied",
             Self::Workloads => "pods with proxies and their workloads",
             Self::SystemPods => "pods of kube-system and istio-system",
+            Self::Mesh => "Istio's own pods and every proxy",
             Self::Definitions => "CustomResourceDefinitions",
             Self::Webhooks => "webhook configurations and endpoints of their services",
             Self::Budgets => "PodDisruptionBudgets",
             Self::EnvoyFilters => "EnvoyFilters",
             Self::Namespaces => "namespaces",
             Self::Strays => "pods with proxies and without a workload",
+            Self::Memory => "memory in Datadog",
+            Self::Integration => "the names of request series in Datadog",
             Self::Traffic => "request series in Datadog",
             Self::Monitors => "monitors in Datadog",
         }
@@ -252,12 +292,15 @@ impl Subject<'_> {
             Source::Base => self.base.as_ref().err(),
             Source::Workloads => self.facts.workloads.as_ref().err(),
             Source::SystemPods => self.facts.system_pods.as_ref().err(),
+            Source::Mesh => self.facts.mesh.as_ref().err(),
             Source::Definitions => self.facts.definitions.as_ref().err(),
             Source::Webhooks => self.facts.webhooks.as_ref().err(),
             Source::Budgets => self.facts.budgets.as_ref().err(),
             Source::EnvoyFilters => self.facts.envoy_filters.as_ref().err(),
             Source::Namespaces => self.facts.namespaces.as_ref().err(),
             Source::Strays => self.facts.strays.as_ref().err(),
+            Source::Memory => self.memory.as_ref().err(),
+            Source::Integration => self.integration.as_ref().err(),
             Source::Traffic => self.baseline.as_ref().err(),
             Source::Monitors => self.monitors.as_ref().err(),
         }

@@ -185,6 +185,11 @@ pub struct PolicyConfig {
     pub nodes_not_ready_percent_max: u32,
     /// Share of the nodes that may be cordoned, percent, 0 to 100.
     pub nodes_cordoned_percent_max: u32,
+    /// Share of istiod's memory limit that must have been free at its fullest moment before an upgrade, percent, 0 to 90.
+    /// New versions have needed more by half and up to six times. With 0 nobody asks.
+    pub istiod_memory_left_percent_min: u32,
+    /// Share of every node's memory that should have been free at its fullest moment, percent, 0 to 90. With 0 nobody asks.
+    pub node_memory_left_percent_min: u32,
     /// Alpha, beta and release-candidate targets are allowed.
     pub allow_pre_release: bool,
     /// Which clusters go back when some fail.
@@ -198,6 +203,9 @@ pub struct PolicyConfig {
     pub merge_timeout_hours: u32,
     /// How long the restarts of one cluster may take, minutes.
     pub restart_timeout_minutes: u32,
+    /// How long a pod takes from its end to its successor's being ready, seconds, 1 to 3600: for predicting how long the
+    /// restarts take.
+    pub restart_seconds_per_pod: u32,
     /// Workloads of one cluster restarted at the same time, after the first one alone.
     pub max_unavailable_workloads: u32,
     /// Time between two looks at the soak, minutes.
@@ -236,12 +244,15 @@ impl Default for PolicyConfig {
         Self {
             nodes_not_ready_percent_max: 5,
             nodes_cordoned_percent_max: 20,
+            istiod_memory_left_percent_min: 30,
+            node_memory_left_percent_min: 10,
             allow_pre_release: false,
             rollback_scope: RollbackScope::Failed,
             mr_strategy: MrStrategy::Batch,
             on_edited_merge_request: OnEdited::Stop,
             merge_timeout_hours: 72,
             restart_timeout_minutes: 120,
+            restart_seconds_per_pod: 45,
             max_unavailable_workloads: 5,
             soak_look_minutes: 10,
             soak_data_grace_minutes: 60,
@@ -344,10 +355,18 @@ impl Config {
         let shares = [
             ("policy.nodes_not_ready_percent_max", self.policy.nodes_not_ready_percent_max, 50),
             ("policy.nodes_cordoned_percent_max", self.policy.nodes_cordoned_percent_max, 100),
+            ("policy.istiod_memory_left_percent_min", self.policy.istiod_memory_left_percent_min, 90),
+            ("policy.node_memory_left_percent_min", self.policy.node_memory_left_percent_min, 90),
         ];
         for (field, value, most) in shares {
             check(value <= most, field, format!("{value} is not between 0 and {most}"));
         }
+        let seconds = self.policy.restart_seconds_per_pod;
+        check(
+            (1..=3_600).contains(&seconds),
+            "policy.restart_seconds_per_pod",
+            format!("{seconds} is not between 1 and 3600"),
+        );
         let extensions = self.policy.soak_extensions_max;
         check(
             extensions <= 20,
@@ -408,6 +427,9 @@ mod tests {
         config.policy.soak_look_minutes = 0;
         config.policy.nodes_not_ready_percent_max = 51;
         config.policy.nodes_cordoned_percent_max = 101;
+        config.policy.istiod_memory_left_percent_min = 91;
+        config.policy.node_memory_left_percent_min = 91;
+        config.policy.restart_seconds_per_pod = 0;
         config.policy.soak_data_grace_minutes = u32::MAX;
         config.rollback.require_manual_approval = false;
         let fields: Vec<&str> = config.problems().iter().map(|p| p.field).collect();
@@ -418,6 +440,9 @@ mod tests {
                 "policy.soak_look_minutes",
                 "policy.nodes_not_ready_percent_max",
                 "policy.nodes_cordoned_percent_max",
+                "policy.istiod_memory_left_percent_min",
+                "policy.node_memory_left_percent_min",
+                "policy.restart_seconds_per_pod",
                 "policy.soak_data_grace_minutes",
                 "validation.thresholds.error_rate_max",
                 "rollback.require_manual_approval"

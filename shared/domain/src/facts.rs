@@ -4,7 +4,9 @@ mod base;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod flux;
+mod measured;
 mod mesh;
+mod selector;
 mod surroundings;
 
 use std::collections::BTreeMap;
@@ -17,9 +19,12 @@ pub use base::{BaseFacts, Standing};
 pub use flux::{
     Condition, FluxFacts, HelmReleaseFacts, KustomizationFacts, SourceFacts, SourceKind, SourceRef,
 };
+pub use measured::{IntegrationMode, MemoryFacts};
 pub use mesh::{ContainerEnd, MeshPodFacts, MeshRole};
+pub use selector::{LabelSelector, Operator, Requirement};
 pub use surroundings::{
-    BudgetFacts, DefinitionFacts, EnvoyFilterFacts, NamespaceFacts, PodFacts, TemplateFacts, WebhookFacts,
+    BudgetFacts, DefinitionFacts, EnvoyFilterFacts, NamespaceFacts, PodFacts, Rolling, TemplateFacts,
+    WebhookFacts,
 };
 
 /// Readiness of one Deployment, StatefulSet or DaemonSet. Numbers are pods.

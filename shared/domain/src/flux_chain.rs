@@ -1,5 +1,6 @@
-//! What of Flux stands between the branch and a cluster's files: the Kustomizations that apply them, those they wait for or
-//! are applied by, and the repositories all of these follow. What else Flux does in the cluster is none of GUARD's business.
+//! What of Flux stands between the branch and a cluster's files: the Kustomizations that apply them, those they wait for, and
+//! the repositories all of these follow. Who made a Kustomization is not asked: it goes on without. What else Flux does in the
+//! cluster is none of GUARD's business.
 
 use crate::{KustomizationFacts, SourceFacts, SourceKind, SourceRef};
 
@@ -8,7 +9,7 @@ use crate::{KustomizationFacts, SourceFacts, SourceKind, SourceRef};
 pub struct Chain<'a> {
     /// Kustomizations whose path holds the cluster's files.
     pub applying: Vec<&'a KustomizationFacts>,
-    /// These, what they depend on, and what applies them.
+    /// These, and what they depend on.
     pub kustomizations: Vec<&'a KustomizationFacts>,
     /// The repositories they follow.
     pub repositories: Vec<&'a SourceFacts>,
@@ -30,7 +31,7 @@ impl<'a> Chain<'a> {
         // Every name is followed once, so a circle of dependencies ends.
         while let Some(one) = found.get(at).copied() {
             at += 1;
-            for name in one.depends_on.iter().chain(&one.parent) {
+            for name in &one.depends_on {
                 let other = kustomizations.iter().find(|other| other.name == *name);
                 found.extend(other.filter(|other| !found.iter().any(|known| known.name == other.name)));
             }
@@ -74,20 +75,13 @@ mod tests {
         SourceRef { kind: SourceKind::GitRepository, name: name.into() }
     }
 
-    fn kustomization(
-        name: &str,
-        path: &str,
-        source: &str,
-        after: &[&str],
-        parent: Option<&str>,
-    ) -> KustomizationFacts {
+    fn kustomization(name: &str, path: &str, source: &str, after: &[&str]) -> KustomizationFacts {
         let flux = fixtures::healthy(&"1.29.3".parse().unwrap()).flux.unwrap();
         KustomizationFacts {
             name: name.into(),
             path: path.into(),
             source: Some(git(source)),
             depends_on: after.iter().map(|name| (*name).to_owned()).collect(),
-            parent: parent.map(str::to_owned),
             ..flux.kustomizations[0].clone()
         }
     }
@@ -99,16 +93,17 @@ mod tests {
     #[test]
     fn it_holds_what_the_files_need_and_nothing_else() {
         let kustomizations = [
-            kustomization("root", "clusters/c10", "fleet", &[], None),
-            kustomization("istio", "clusters/c1/istio", "fleet", &["crds"], Some("root")),
-            kustomization("crds", "crds", "shared", &["istio"], None),
-            kustomization("shop", "apps/shop", "shop", &[], Some("root")),
-            kustomization("similar", "clusters/c1/ist", "other", &[], None),
+            kustomization("root", "clusters/c10", "fleet", &[]),
+            kustomization("istio", "clusters/c1/istio", "fleet", &["crds"]),
+            kustomization("crds", "crds", "shared", &["istio", "certs"]),
+            kustomization("certs", "certs", "fleet", &[]),
+            kustomization("shop", "apps/shop", "shop", &["istio"]),
+            kustomization("similar", "clusters/c1/ist", "other", &[]),
         ];
         let repositories = ["fleet", "shop", "other"].map(|name| fixtures::source(git(name), "u"));
         let chain = Chain::of(&kustomizations, &repositories, "clusters/c1/istio/istiod.yaml");
         assert_eq!(names(&chain.applying), ["istio"]);
-        assert_eq!(names(&chain.kustomizations), ["istio", "crds", "root"]);
+        assert_eq!(names(&chain.kustomizations), ["istio", "crds", "certs"]);
         let of = |one: &&SourceFacts| one.source.name.clone();
         assert_eq!(chain.repositories.iter().map(of).collect::<Vec<_>>(), ["fleet"]);
         assert_eq!(chain.missing, [&git("shared")]);

@@ -33,6 +33,8 @@ pub mod notification;
 pub mod post_check;
 pub mod quarantine;
 pub mod restart;
+pub mod restart_plan;
+pub mod retirement;
 pub mod rollout;
 pub mod skew;
 pub mod soak;
@@ -50,10 +52,10 @@ pub use config::{
 };
 pub use facts::{
     BaseFacts, BudgetFacts, ClusterFacts, Condition, ContainerEnd, DefinitionFacts, EksFacts,
-    EnvoyFilterFacts, FluxFacts, HelmReleaseFacts, IstiodFacts, KustomizationFacts, MeshPodFacts, MeshRole,
-    MonitorFacts, NamespaceFacts, NodeFacts, PodFacts, RolloutCounts, RolloutFacts, SourceFacts, SourceKind,
-    SourceRef, Standing, TemplateFacts, TrafficWindow, WebhookFacts, WorkloadFacts, WorkloadKind,
-    WorkloadRef,
+    EnvoyFilterFacts, FluxFacts, HelmReleaseFacts, IntegrationMode, IstiodFacts, KustomizationFacts,
+    LabelSelector, MemoryFacts, MeshPodFacts, MeshRole, MonitorFacts, NamespaceFacts, NodeFacts, Operator,
+    PodFacts, Requirement, Rolling, RolloutCounts, RolloutFacts, SourceFacts, SourceKind, SourceRef,
+    Standing, TemplateFacts, TrafficWindow, WebhookFacts, WorkloadFacts, WorkloadKind, WorkloadRef,
 };
 pub use finding::{Finding, Severity, Verdict};
 pub use freeze::FreezeWindow;

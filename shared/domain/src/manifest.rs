@@ -23,6 +23,8 @@ pub use change::{Change, ChangeKind, Edited, Scalar};
 pub use diff::unified_diff;
 pub use edit::{Aim, Rules, edit, move_repositories};
 pub use files_read::FilesRead;
+#[cfg(test)]
+pub(crate) use hosts::{retired_charts, retired_hubs};
 pub use pins::{Pin, pins};
 pub use revert::{holds, revert};
 

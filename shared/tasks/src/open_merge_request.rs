@@ -373,6 +373,7 @@ impl OpenMergeRequest {
                 verdict: entry.verdict,
                 findings: entry.findings,
                 baseline: entry.baseline,
+                restart: entry.restart,
             }));
         }
         Ok(checks)

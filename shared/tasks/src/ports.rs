@@ -18,7 +18,7 @@ pub use cluster::{ClusterHealthReader, ProxyRestarter, RolloutReader, WorkloadRe
 pub use git::{
     CommitReader, FileReader, MergeRequestReader, MergeRequestWriter, OpenedRequest, Opening, Withdrawn,
 };
-pub use metrics::{MonitorReader, TrafficReader};
+pub use metrics::{IntegrationReader, MemoryAsked, MemoryReader, MonitorReader, TrafficReader};
 pub use notify::{Channels, Notifier};
 pub use start::{FirstStart, Start, StartRegister};
 pub use store::{

@@ -12,10 +12,13 @@ use guard_domain::checks::Subject;
 use guard_domain::compatibility::Compatibility;
 use guard_domain::flux_chain::Chain;
 use guard_domain::manifest::FilesRead;
+use guard_domain::restart_plan::RestartPlan;
+use guard_domain::retirement::Retirement;
 use guard_domain::skew::Skew;
 use guard_domain::{
     BaseFacts, ClusterFacts, ClusterId, ClusterRecord, ClusterStatus, Direction, FileContent, Finding,
-    MonitorFacts, Plan, PlannedCluster, Reading, Standing, TrafficWindow, Unread, Verdict, manifest,
+    IntegrationMode, MemoryFacts, MonitorFacts, Plan, PlannedCluster, Reading, Standing, TrafficWindow,
+    Unread, Verdict, manifest,
 };
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -25,8 +28,8 @@ use crate::analysis::Analyst;
 use crate::ledger::{Ledger, RunRef};
 use crate::task::Task;
 use crate::{
-    ClusterHealthReader, CommitReader, ConfigurationAnalyzer, Context, ErrorName, FileReader, MonitorReader,
-    TaskError, TrafficReader,
+    ClusterHealthReader, CommitReader, ConfigurationAnalyzer, Context, ErrorName, FileReader,
+    IntegrationReader, MemoryAsked, MemoryReader, MonitorReader, TaskError, TrafficReader,
 };
 
 /// The task.
@@ -35,6 +38,10 @@ pub struct PreCheck {
     pub health: Arc<dyn ClusterHealthReader>,
     /// Traffic before the change.
     pub traffic: Arc<dyn TrafficReader>,
+    /// Memory before the change.
+    pub memory: Arc<dyn MemoryReader>,
+    /// How the numbers are reported.
+    pub integration: Arc<dyn IntegrationReader>,
     /// Monitors.
     pub monitors: Arc<dyn MonitorReader>,
     /// The branch that Flux follows.
@@ -87,12 +94,17 @@ pub struct PreCheckEntry {
     /// The Flux files that were checked.
     #[serde(default)]
     pub files: Option<FilesRead>,
+    /// What the restart of the proxies will be; `None` where the workloads could not be read.
+    #[serde(default)]
+    pub restart: Option<RestartPlan>,
 }
 
 /// Everything a pre-check reads. What could not be read leaves questions open, and the others are asked all the same.
 struct Read {
     facts: ClusterFacts,
     base: Reading<BaseFacts>,
+    memory: Reading<MemoryFacts>,
+    integration: Reading<IntegrationMode>,
     baseline: Reading<Option<TrafficWindow>>,
     monitors: Reading<Vec<MonitorFacts>>,
     files: Reading<FluxFiles>,
@@ -115,6 +127,8 @@ impl Read {
     fn may_pass(&self) -> Option<Unread> {
         let others = [
             self.base.as_ref().err(),
+            self.memory.as_ref().err(),
+            self.integration.as_ref().err(),
             self.baseline.as_ref().err(),
             self.monitors.as_ref().err(),
             self.files.as_ref().err(),
@@ -146,12 +160,21 @@ impl PreCheck {
         let id = &row.cluster_id;
         let facts = self.health.health(row).await;
         let traffic = self.traffic.traffic(std::slice::from_ref(row), from, to).await;
+        let policy = &plan.config.policy;
+        let asked = MemoryAsked {
+            istiod: policy.istiod_memory_left_percent_min > 0,
+            nodes: policy.node_memory_left_percent_min > 0,
+        };
+        let memory = self.memory.memory(row, from, to, asked).await;
+        let integration = self.integration.integration(row, from, to).await;
         let monitors = self.monitors.monitors(row).await;
         let facts = facts.unwrap_or_else(|error| ClusterFacts::unread(&error.into()));
         let files = self.files(row, plan).await.map_err(Unread::from);
         Read {
             base: self.base(row, &facts, &files).await,
             facts,
+            memory: memory.map_err(Unread::from),
+            integration: integration.map_err(Unread::from),
             baseline: traffic.map(|mut of| of.remove(id)).context("read traffic").map_err(Unread::from),
             monitors: monitors.context("read monitors").map_err(Unread::from),
             files,
@@ -223,16 +246,22 @@ impl Task for PreCheck {
         let read = self.read(row, &plan, from, to).await;
         let compatibility = Compatibility::built_in()
             .map_err(|error| TaskError::internal(format!("compatibility table: {error}")))?;
+        let retirement = Retirement::built_in()
+            .map_err(|error| TaskError::internal(format!("retirement table: {error}")))?;
         let skew = Skew::built_in().map_err(|error| TaskError::internal(format!("skew table: {error}")))?;
         let subject = Subject {
             planned,
             facts: &read.facts,
             base: &read.base,
             baseline: &read.baseline,
+            memory: &read.memory,
+            integration: &read.integration,
             monitors: &read.monitors,
             config: &plan.config,
             compatibility: &compatibility,
             skew: &skew,
+            retirement: &retirement,
+            now: to,
         };
         let mut findings = subject.findings();
         let analyst = Analyst { analyzer: &*self.analyzer, planned, policy: &plan.config.policy };
@@ -243,7 +272,9 @@ impl Task for PreCheck {
         let verdict = Verdict::of(&findings);
         crate::log::findings(&findings);
         let reason = Finding::decisive(&findings).map(Finding::brief).unwrap_or_default();
-        let words = format!("{cluster_id}: pre-check {verdict}, {} findings", findings.len());
+        let restart = read.facts.restart_plan(&plan.config.policy);
+        let to_restart = restart.as_ref().map(|plan| format!("; {}", plan.in_words())).unwrap_or_default();
+        let words = format!("{cluster_id}: pre-check {verdict}, {} findings{to_restart}", findings.len());
         // Written before anything is tried again: whoever looks sees how far the check came.
         let passing = read.may_pass();
         let entry = PreCheckEntry {
@@ -254,6 +285,7 @@ impl Task for PreCheck {
             files: read.files.as_ref().ok().map(FluxFiles::as_read),
             baseline: read.baseline.ok().flatten(),
             analysis,
+            restart,
         };
         self.ledger.write(&run, &format!("pre-check#{cluster_id}"), &entry).await?;
         if let (Verdict::Unknown, Some(unread)) = (verdict, passing) {

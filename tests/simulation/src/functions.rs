@@ -209,6 +209,8 @@ fn tasks(
         Arc::new(pre_check::PreCheck {
             health: clusters.clone(),
             traffic: datadog.clone(),
+            memory: datadog.clone(),
+            integration: datadog.clone(),
             monitors: datadog.clone(),
             commits: gitlab.clone(),
             files: gitlab.clone(),

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::chance;
+use crate::conditions::{Condition, LEGACY_COUNT};
 use crate::flux::Flux;
 use crate::kubernetes::list::Lists;
 use crate::spec::{ClusterSpec, WorkloadKind, WorkloadSpec};
@@ -38,6 +39,12 @@ pub(crate) struct Cluster {
     pub(crate) bends: Vec<Bend>,
     /// Lists of which somebody reads page after page.
     pub(crate) lists: Lists,
+    /// What EKS says of it.
+    pub(crate) eks: Condition,
+    /// Metrics that are bent: another value, or none at all.
+    pub(crate) gauges: BTreeMap<String, Option<f64>>,
+    /// The version in which HelmReleases are served.
+    pub(crate) helm_version: String,
     pub(crate) born: Timestamp,
 }
 
@@ -72,6 +79,10 @@ impl Cluster {
             failing_upgrade: None,
             forbidden: Vec::new(),
             bends: Vec::new(),
+            eks: Condition::default(),
+            // The count of Datadog's older mode: this fleet has the newer one.
+            gauges: [(LEGACY_COUNT.to_owned(), None)].into(),
+            helm_version: "v2".to_owned(),
             lists: Lists::new(),
             born,
         }

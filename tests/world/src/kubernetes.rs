@@ -109,14 +109,22 @@ fn route(state: &mut State, call: &Call, cluster_id: &str) -> Answer {
     if matches!(user, User::Anonymous) && matches!(parts.as_slice(), ["readyz" | "livez" | "healthz"]) {
         return call::text(200, "ok");
     }
+    let helm_version =
+        state.clusters.get(cluster_id).map_or_else(String::new, |found| found.helm_version.clone());
     let target = match parts.as_slice() {
         ["api", version, rest @ ..] if !rest.is_empty() => Target::read("", version, rest),
+        // The older versions have the same objects here.
+        ["apis", group @ "helm.toolkit.fluxcd.io", version, rest @ ..] if *version == helm_version => {
+            Target::read(group, "v2", rest)
+        }
         ["apis", group, version, rest @ ..] if !rest.is_empty() => Target::read(group, version, rest),
         _ if matches!(user, User::Anonymous) => {
             let message = format!("forbidden: User \"system:anonymous\" cannot get path \"{}\"", call.path);
             return status(403, "Forbidden", &message, &json!({}));
         }
-        _ if call.method == Method::GET => return discovery::answer(&parts).unwrap_or_else(unknown_path),
+        _ if call.method == Method::GET => {
+            return discovery::answer(&parts, &helm_version).unwrap_or_else(unknown_path);
+        }
         _ => return unknown_path(),
     };
     let Some(target) = target else { return unknown_path() };

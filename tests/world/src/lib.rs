@@ -23,6 +23,7 @@ mod call;
 mod certificate;
 mod chance;
 mod cluster;
+mod conditions;
 mod controllers;
 mod datadog;
 mod flux;

@@ -4,6 +4,7 @@
 //! Never here: a verdict about a number, a zero where there was no data, or a retry. Start reading at [`Datadog`].
 
 mod client;
+mod measured;
 mod monitors;
 mod query;
 mod series;
@@ -14,9 +15,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use guard_domain::{ClusterId, ClusterRecord, MonitorFacts, TrafficWindow};
+use guard_domain::{ClusterId, ClusterRecord, IntegrationMode, MemoryFacts, MonitorFacts, TrafficWindow};
 use guard_http::Transport;
-use guard_tasks::{Context as _, MonitorReader, TaskError, TrafficReader};
+use guard_tasks::{
+    Context as _, IntegrationReader, MemoryAsked, MemoryReader, MonitorReader, TaskError, TrafficReader,
+};
 use jiff::Timestamp;
 use secrecy::SecretString;
 
@@ -50,6 +53,35 @@ impl TrafficReader for Datadog {
         traffic::read(&self.client, clusters, from, to)
             .await
             .context(format!("read traffic of {} clusters", clusters.len()))
+    }
+}
+
+#[async_trait]
+impl MemoryReader for Datadog {
+    async fn memory(
+        &self,
+        cluster: &ClusterRecord,
+        from: Timestamp,
+        to: Timestamp,
+        asked: MemoryAsked,
+    ) -> Result<MemoryFacts, TaskError> {
+        measured::memory(&self.client, &cluster.datadog_tags.cluster, from, to, asked)
+            .await
+            .context(format!("read memory of {}", cluster.cluster_id))
+    }
+}
+
+#[async_trait]
+impl IntegrationReader for Datadog {
+    async fn integration(
+        &self,
+        cluster: &ClusterRecord,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<IntegrationMode, TaskError> {
+        measured::integration(&self.client, &cluster.datadog_tags.cluster, from, to)
+            .await
+            .context(format!("look for the request series of {}", cluster.cluster_id))
     }
 }
 

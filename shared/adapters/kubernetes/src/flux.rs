@@ -217,8 +217,6 @@ fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource
 fn kustomization(object: &FluxObject) -> KustomizationFacts {
     let status = &object.status;
     let path = object.spec.path.as_deref().unwrap_or_default();
-    let label = |part: &str| object.metadata.labels.get(&format!("{KUSTOMIZE}/{part}")).cloned();
-    let parent = label("namespace").zip(label("name")).map(|(namespace, name)| format!("{namespace}/{name}"));
     KustomizationFacts {
         name: object.metadata.full_name(),
         path: path.trim_start_matches("./").to_owned(),
@@ -227,8 +225,6 @@ fn kustomization(object: &FluxObject) -> KustomizationFacts {
         is_observed: is_observed(object.metadata.generation, status.observed_generation),
         source: object.spec.source_ref.as_ref().and_then(|source| source_ref(object, source)),
         depends_on: object.spec.depends_on.iter().flatten().map(|one| place(object, one)).collect(),
-        // The first Kustomization of a cluster applies itself.
-        parent: parent.filter(|parent| *parent != object.metadata.full_name()),
         ready: condition(status, "Ready"),
     }
 }

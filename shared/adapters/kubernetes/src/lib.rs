@@ -17,6 +17,7 @@ mod object;
 mod pods;
 mod replica_sets;
 mod restart;
+mod strategy;
 mod webhooks;
 mod workload_object;
 mod workloads;

@@ -42,6 +42,7 @@ pub(crate) struct MeshPod {
     pub(crate) owner: Option<Owner>,
     pub(crate) role: MeshRole,
     pub(crate) version: Option<IstioVersion>,
+    hub: String,
     is_ready: bool,
     restarts: u32,
     last_end: Option<ContainerEnd>,
@@ -79,6 +80,7 @@ impl MeshPod {
             name: format!("{}/{}", self.namespace, self.name),
             role: self.role,
             version: self.version.clone(),
+            hub: self.hub.clone(),
             is_ready: self.is_ready,
             restarts: self.restarts,
             last_end: self.last_end.clone(),
@@ -174,6 +176,7 @@ impl Pod {
             owner: self.metadata.controller().cloned(),
             role,
             version: IstioVersion::from_image(&container.image),
+            hub: hub(&container.image).to_owned(),
             is_ready: is_ready(&self.status.conditions),
             restarts: status.map_or(0, |status| status.restart_count),
             last_end: status.and_then(|status| status.last_state.terminated.as_ref()).map(Terminated::facts),
@@ -209,6 +212,11 @@ impl Pod {
     fn container(&self, name: &str) -> Option<&Container> {
         self.spec.containers.iter().chain(&self.spec.init_containers).find(|one| one.name == name)
     }
+}
+
+/// Where an image comes from: its name without the last part.
+fn hub(image: &str) -> &str {
+    image.rsplit_once('/').map_or("", |(hub, _)| hub)
 }
 
 impl Terminated {

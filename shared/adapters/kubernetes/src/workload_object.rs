@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::list::{List, or_default};
 use crate::object::{Metadata, Texts};
 use crate::restart::RESTART_ANNOTATION;
+use crate::strategy::Strategy;
 
 /// The sidecar, and the only container of a gateway.
 const PROXY: &str = "istio-proxy";
@@ -42,14 +43,10 @@ struct Spec {
     template: Template,
     /// Of a StatefulSet or DaemonSet.
     #[serde(deserialize_with = "or_default")]
-    update_strategy: UpdateStrategy,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct UpdateStrategy {
-    #[serde(rename = "type")]
-    kind: Option<String>,
+    update_strategy: Strategy,
+    /// Of a Deployment.
+    #[serde(deserialize_with = "or_default")]
+    strategy: Strategy,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -127,7 +124,7 @@ impl Workload {
         self.spec.template.metadata.annotations.get(RESTART_ANNOTATION).cloned()
     }
 
-    pub(crate) fn template(&self) -> TemplateFacts {
+    pub(crate) fn template(&self, kind: WorkloadKind) -> TemplateFacts {
         let Template { metadata, spec } = &self.spec.template;
         let containers = spec.containers.iter().chain(&spec.init_containers);
         // A gateway's template names the image `auto`, which is no image: istiod fills it in.
@@ -135,10 +132,16 @@ impl Workload {
             .filter(|container| container.name == PROXY)
             .any(|container| container.image.as_deref().is_some_and(|image| image != "auto"));
         TemplateFacts {
-            is_on_delete: self.spec.update_strategy.kind.as_deref() == Some("OnDelete"),
+            is_on_delete: self.spec.update_strategy.is_on_delete(),
             asks: metadata.labels.get(INJECT).or_else(|| metadata.annotations.get(INJECT)).cloned(),
             has_revision: metadata.labels.contains_key("istio.io/rev"),
             has_own_proxy,
+            labels: metadata.labels.clone(),
+            rolling: match kind {
+                WorkloadKind::Deployment => &self.spec.strategy,
+                WorkloadKind::StatefulSet | WorkloadKind::DaemonSet => &self.spec.update_strategy,
+            }
+            .rolling(kind, self.counts(kind).desired),
         }
     }
 }

@@ -79,7 +79,7 @@ async fn of_kind(
         let proxies = proxies.get(&workload)?;
         Some(WorkloadFacts {
             counts: object.counts(kind),
-            template: object.template(),
+            template: object.template(kind),
             restart_mark: object.restart_mark(),
             proxies: proxies.iter().map(|(version, pods)| (version.clone(), *pods)).collect(),
             workload,

@@ -10,6 +10,7 @@ pub(super) const CHECK: Check = Check {
     reads: &[Source::Traffic],
     codes: &[
         is_open("NO_BASELINE", "there is no request series for the cluster's tags"),
+        is_open("NO_LATENCY_BASELINE", "there are requests and no 95th percentile of their latency"),
         is_open("THIN_BASELINE", "there are fewer requests than validation.thresholds.min_request_volume"),
     ],
     find,
@@ -30,6 +31,13 @@ fn find(subject: &Subject<'_>) -> Option<Vec<Finding>> {
             format!("{:.0} requests in the baseline window, {volume} are needed", window.requests),
             "choose a busier hour, a longer soak, or lower validation.thresholds.min_request_volume",
         )],
+        // The soak would end without an answer, and a person be asked.
+        Some(window) if window.latency_p95_ms.is_empty() => vec![Finding::unknown(
+            "NO_LATENCY_BASELINE",
+            subject.name(),
+            "Datadog has no p95 of istio.mesh.request.duration.milliseconds for this cluster",
+            "report histograms as distributions (histogram_buckets_as_distributions), with percentiles enabled",
+        )],
         Some(_) => Vec::new(),
     })
 }
@@ -49,6 +57,9 @@ mod tests {
         finds(&CHECK, "NO_BASELINE", |scene| scene.baseline = Ok(None));
         finds(&CHECK, "THIN_BASELINE", |scene| {
             scene.baseline.as_mut().unwrap().as_mut().unwrap().requests = 3.0;
+        });
+        finds(&CHECK, "NO_LATENCY_BASELINE", |scene| {
+            scene.baseline.as_mut().unwrap().as_mut().unwrap().latency_p95_ms.clear();
         });
     }
 }

@@ -8,7 +8,7 @@ pub(super) const CHECK: Check = Check {
     asks: "Is nothing suspended between the branch and Istio's releases?",
     because: "A suspended source, Kustomization or HelmRelease is a merged change that never arrives (Flux, spec.suspend), \
               and one that its Kustomization leaves alone is the same (annotation reconcile: disabled). Looked at are the \
-              Kustomizations of the cluster's files, what they depend on and are applied by, and their GitRepositories.",
+              Kustomizations of the cluster's files, what they depend on, and their GitRepositories.",
     reads: &[Source::Flux],
     codes: &[blocks(
         "FLUX_SUSPENDED",

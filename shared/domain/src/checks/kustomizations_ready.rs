@@ -12,7 +12,7 @@ pub(super) const CHECK: Check = Check {
     codes: &[
         blocks(
             "KUSTOMIZATION_NOT_READY",
-            "it, or one that it depends on or is applied by, is not Ready at its newest generation",
+            "it, or one that it depends on, is not Ready at its newest generation",
         ),
         is_open("KUSTOMIZATION_PROGRESSING", "Flux is applying one of them just now; asked again first"),
         blocks("NO_KUSTOMIZATION", "none has a path above the registry's flux_config_path, or the same"),

@@ -1,7 +1,7 @@
 //! Are enough nodes there?
 
 use super::{Check, Source, Subject, blocks, first, is_open, warns};
-use crate::{Finding, NodeFacts};
+use crate::{Finding, NodeFacts, PolicyConfig};
 
 pub(super) const CHECK: Check = Check {
     asks: "Are the nodes Ready and taking pods, up to what policy tolerates?",
@@ -22,15 +22,19 @@ pub(super) const CHECK: Check = Check {
 
 fn find(subject: &Subject<'_>) -> Option<Vec<Finding>> {
     let nodes = subject.facts.nodes.as_ref().ok()?;
+    Some(findings(subject.name(), nodes, &subject.config.policy))
+}
+
+/// The same of any cluster, before an upgrade or after it.
+pub(crate) fn findings(cluster: &str, nodes: &[NodeFacts], policy: &PolicyConfig) -> Vec<Finding> {
     if nodes.is_empty() {
-        return Some(vec![Finding::unknown(
+        return vec![Finding::unknown(
             "NO_NODES",
-            subject.name(),
+            cluster,
             "the API server lists no nodes",
             "look at the cluster",
-        )]);
+        )];
     }
-    let policy = &subject.config.policy;
     let those = |is_meant: fn(&NodeFacts) -> bool| -> Vec<String> {
         nodes.iter().filter(|node| is_meant(node)).map(|node| node.name.clone()).collect()
     };
@@ -40,10 +44,10 @@ fn find(subject: &Subject<'_>) -> Option<Vec<Finding>> {
             None
         } else if is_tolerated(names.len(), nodes.len(), percent) {
             let seen = format!("{seen}; policy tolerates {percent} %");
-            Some(Finding::warning(codes[1], subject.name(), seen, remedy))
+            Some(Finding::warning(codes[1], cluster, seen, remedy))
         } else {
             let seen = format!("{seen}; policy tolerates {percent} %");
-            Some(Finding::blocking(codes[0], subject.name(), seen, remedy))
+            Some(Finding::blocking(codes[0], cluster, seen, remedy))
         }
     };
     let not_ready = tell(
@@ -60,7 +64,7 @@ fn find(subject: &Subject<'_>) -> Option<Vec<Finding>> {
         ["NODE_CORDONED", "NODE_CORDONED_TOLERATED"],
         "wait until whoever drains them is done, or uncordon them",
     );
-    Some(not_ready.into_iter().chain(cordoned).collect())
+    not_ready.into_iter().chain(cordoned).collect()
 }
 
 /// `some` of `all` are at most `percent` of them.

@@ -6,6 +6,13 @@ use super::*;
 use crate::facts::fixtures;
 use crate::{Severity as S, Verdict};
 
+/// The data files that are built in.
+type Tables = (Compatibility, Skew, Retirement);
+
+fn tables() -> Tables {
+    (Compatibility::built_in().unwrap(), Skew::built_in().unwrap(), Retirement::built_in().unwrap())
+}
+
 /// A cluster in which nothing is wrong, and what else a check looks at.
 #[derive(Debug, Clone)]
 pub(super) struct Scene {
@@ -13,8 +20,11 @@ pub(super) struct Scene {
     pub(super) facts: ClusterFacts,
     pub(super) base: Reading<BaseFacts>,
     pub(super) baseline: Reading<Option<TrafficWindow>>,
+    pub(super) memory: Reading<MemoryFacts>,
+    pub(super) integration: Reading<IntegrationMode>,
     pub(super) monitors: Reading<Vec<MonitorFacts>>,
     pub(super) config: Config,
+    pub(super) now: Timestamp,
 }
 
 impl Scene {
@@ -31,8 +41,15 @@ impl Scene {
             planned,
             base: Ok(fixtures::base()),
             baseline: Ok(Some(traffic)),
+            memory: Ok(MemoryFacts {
+                istiod_used: Some(0.5e9),
+                istiod_limit: Some(2.0e9),
+                node_left_percent: Some(40.0),
+            }),
+            integration: Ok(IntegrationMode::OpenMetrics),
             monitors: Ok(Vec::new()),
             config: Config::default(),
+            now: "2026-11-23T12:00:00Z".parse().unwrap(),
         }
     }
 
@@ -40,6 +57,9 @@ impl Scene {
     pub(super) fn goes(&mut self, from: crate::IstioVersion, to: crate::IstioVersion) {
         for (version, _) in &mut self.facts.istiod.as_mut().unwrap().pods {
             *version = Some(from.clone());
+        }
+        for pod in self.facts.mesh.as_mut().unwrap() {
+            pod.version = Some(from.clone());
         }
         for workload in self.facts.workloads.as_mut().unwrap() {
             workload.proxies = vec![(Some(from.clone()), 3)];
@@ -50,25 +70,29 @@ impl Scene {
         (self.planned.old, self.planned.new) = (from, to);
     }
 
-    fn subject<'a>(&'a self, compatibility: &'a Compatibility, skew: &'a Skew) -> Subject<'a> {
+    fn subject<'a>(&'a self, tables: &'a Tables) -> Subject<'a> {
         Subject {
             planned: &self.planned,
             facts: &self.facts,
             base: &self.base,
             baseline: &self.baseline,
+            memory: &self.memory,
+            integration: &self.integration,
             monitors: &self.monitors,
             config: &self.config,
-            compatibility,
-            skew,
+            compatibility: &tables.0,
+            skew: &tables.1,
+            retirement: &tables.2,
+            now: self.now,
         }
     }
 
     fn findings(&self) -> Vec<Finding> {
-        self.subject(&Compatibility::built_in().unwrap(), &Skew::built_in().unwrap()).findings()
+        self.subject(&tables()).findings()
     }
 
     fn answers(&self, check: &Check) -> bool {
-        (check.find)(&self.subject(&Compatibility::built_in().unwrap(), &Skew::built_in().unwrap())).is_some()
+        (check.find)(&self.subject(&tables())).is_some()
     }
 
     fn cannot_read(&mut self, source: Source, why: &str) {
@@ -82,12 +106,15 @@ impl Scene {
             Source::Base => self.base = Err(unread),
             Source::Workloads => self.facts.workloads = Err(unread),
             Source::SystemPods => self.facts.system_pods = Err(unread),
+            Source::Mesh => self.facts.mesh = Err(unread),
             Source::Definitions => self.facts.definitions = Err(unread),
             Source::Webhooks => self.facts.webhooks = Err(unread),
             Source::Budgets => self.facts.budgets = Err(unread),
             Source::EnvoyFilters => self.facts.envoy_filters = Err(unread),
             Source::Namespaces => self.facts.namespaces = Err(unread),
             Source::Strays => self.facts.strays = Err(unread),
+            Source::Memory => self.memory = Err(unread),
+            Source::Integration => self.integration = Err(unread),
             Source::Traffic => self.baseline = Err(unread),
             Source::Monitors => self.monitors = Err(unread),
         }

@@ -29,6 +29,17 @@ pub(crate) fn base() -> BaseFacts {
     }
 }
 
+/// A budget of the pods with label `app`, which lets one of them go.
+pub(crate) fn budget(namespace: &str, app: &str) -> BudgetFacts {
+    let labels = [("app".to_owned(), app.to_owned())].into();
+    BudgetFacts {
+        namespace: namespace.into(),
+        name: app.into(),
+        selector: LabelSelector { labels, expressions: vec![] },
+        disruptions_allowed: Some(1),
+    }
+}
+
 fn git(name: &str) -> SourceRef {
     SourceRef { kind: SourceKind::GitRepository, name: name.into() }
 }
@@ -100,7 +111,6 @@ pub(crate) fn healthy(version: &IstioVersion) -> ClusterFacts {
                 is_observed: true,
                 source: Some(git("flux-system/fleet")),
                 depends_on: vec![],
-                parent: None,
                 ready: ready.clone(),
             }],
             repositories: vec![source(git("flux-system/fleet"), "https://gitlab.example.com/g/p.git")],
@@ -124,13 +134,18 @@ pub(crate) fn healthy(version: &IstioVersion) -> ClusterFacts {
             counts: complete(3),
             restart_mark: None,
             proxies: vec![(Some(version.clone()), 3)],
-            template: TemplateFacts::default(),
+            template: TemplateFacts {
+                labels: [("app".to_owned(), "web".to_owned())].into(),
+                rolling: Rolling { unavailable: 0, surge: 1 },
+                ..TemplateFacts::default()
+            },
         }]),
         strays: Ok(vec![]),
         system_pods: Ok(vec![PodFacts { name: "kube-system/coredns-1".into(), is_ready: true }]),
         mesh: Ok(vec![MeshPodFacts {
             name: "istio-system/istiod-1".into(),
             role: MeshRole::Istiod,
+            hub: "docker.io/istio".into(),
             version: Some(version.clone()),
             is_ready: true,
             restarts: 0,
@@ -146,10 +161,7 @@ pub(crate) fn healthy(version: &IstioVersion) -> ClusterFacts {
             has_ca: true,
             ready_endpoints: 2,
         }]),
-        budgets: Ok(vec![BudgetFacts {
-            name: "istio-system/istiod".into(),
-            labels: [("app".to_owned(), "istiod".to_owned())].into(),
-        }]),
+        budgets: Ok(vec![budget("istio-system", "istiod"), budget("shop", "web")]),
         envoy_filters: Ok(vec![]),
         namespaces: Ok([(
             "shop".to_owned(),

@@ -21,8 +21,6 @@ pub struct KustomizationFacts {
     pub source: Option<SourceRef>,
     /// `spec.dependsOn`, `namespace/name` each.
     pub depends_on: Vec<String>,
-    /// The Kustomization that applies this one, `namespace/name`, by the labels that Flux sets.
-    pub parent: Option<String>,
     /// Condition Ready.
     pub ready: Condition,
 }

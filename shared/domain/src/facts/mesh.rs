@@ -28,6 +28,8 @@ pub struct MeshPodFacts {
     pub name: String,
     /// What it is.
     pub role: MeshRole,
+    /// Where that image comes from, for example `docker.io/istio`: the image's name without its last part.
+    pub hub: String,
     /// Version in the image of Istio's container. `None` is an image whose tag names no version, or that goes by digest:
     /// never equal to any.
     pub version: Option<IstioVersion>,

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::selector::{LabelSelector, Operator};
+
 /// A pod of the cluster itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodFacts {
@@ -46,16 +48,36 @@ pub struct WebhookFacts {
 /// A PodDisruptionBudget.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BudgetFacts {
-    /// `namespace/name`.
+    /// Its namespace: it covers pods of no other.
+    pub namespace: String,
+    /// Its name.
     pub name: String,
-    /// `spec.selector.matchLabels`.
-    pub labels: BTreeMap<String, String>,
+    /// `spec.selector`.
+    pub selector: LabelSelector,
+    /// `status.disruptionsAllowed`: pods that may be evicted now. `None` where its controller has not counted yet.
+    pub disruptions_allowed: Option<u32>,
 }
 
 impl BudgetFacts {
     /// Does it select pods with this label, whatever other labels they need?
     pub fn covers(&self, label: &str, value: &str) -> bool {
-        self.labels.get(label).is_some_and(|wanted| wanted == value)
+        self.selector.labels.get(label).is_some_and(|wanted| wanted == value)
+            || self.selector.expressions.iter().any(|one| {
+                one.key == label
+                    && one.operator == Operator::In
+                    && one.values.iter().any(|wanted| wanted == value)
+            })
+    }
+
+    /// Does it cover pods with these labels in this namespace?
+    pub fn selects(&self, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
+        self.namespace == namespace && self.selector.selects(labels)
+    }
+}
+
+impl std::fmt::Display for BudgetFacts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
     }
 }
 
@@ -102,4 +124,24 @@ pub struct TemplateFacts {
     pub has_revision: bool,
     /// A container `istio-proxy` with an image of its own stands in it: injected by hand, once and for all.
     pub has_own_proxy: bool,
+    /// Labels of its pods.
+    pub labels: BTreeMap<String, String>,
+    /// How its pods are replaced.
+    pub rolling: Rolling,
+}
+
+/// How a changed template replaces pods, in pods: shares are resolved as Kubernetes does it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rolling {
+    /// Pods that may be missing meanwhile (`maxUnavailable`); all of them with strategy Recreate.
+    pub unavailable: u32,
+    /// Pods that may be there beyond the wanted ones (`maxSurge`).
+    pub surge: u32,
+}
+
+impl Rolling {
+    /// Pods replaced at the same time; at least one, or nothing would go on.
+    pub fn width(self) -> u32 {
+        self.unavailable.saturating_add(self.surge).max(1)
+    }
 }

@@ -39,6 +39,18 @@ const HUB_KEYS: [&[&str]; 5] = [
 /// The first OCI charts of the new host.
 const OCI_SINCE: u64 = 26;
 
+/// Addresses of charts that are moved: the dates of src/retirement.toml must know each.
+#[cfg(test)]
+pub(crate) fn retired_charts() -> impl Iterator<Item = &'static str> {
+    CHARTS.iter().map(|(old, _)| *old)
+}
+
+/// The same of images.
+#[cfg(test)]
+pub(crate) fn retired_hubs() -> impl Iterator<Item = &'static str> {
+    HUBS.into_iter()
+}
+
 /// True for a version that the old hosts do not have.
 pub(crate) fn needs_new_hosts(version: &IstioVersion) -> bool {
     (version.major(), version.minor()) >= (1, 31)

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::{UpgradeNotes, escape};
 use crate::manifest::Change;
 use crate::notification::execution_page;
+use crate::restart_plan::RestartPlan;
 use crate::{ClusterId, Direction, Finding, Plan, PlannedCluster, Severity, TrafficWindow, Verdict};
 
 /// Changed values that are listed; the request's own diff shows all.
@@ -25,6 +26,8 @@ pub struct Checked {
     pub findings: Vec<Finding>,
     /// Traffic in the time before it that is as long as the soak.
     pub baseline: Option<TrafficWindow>,
+    /// What the restart of its proxies will be, where that is known.
+    pub restart: Option<RestartPlan>,
 }
 
 /// What the description is made of.
@@ -184,7 +187,9 @@ impl Description<'_> {
         line!(text, "### Pre-checks\n");
         let mut lines = Vec::new();
         for check in self.checks {
-            lines.push(format!("{}: {}", escape(check.cluster_id.as_str()), check.verdict));
+            let restart = check.restart.as_ref().map(|plan| format!("; {}", plan.in_words()));
+            let restart = restart.unwrap_or_default();
+            lines.push(format!("{}: {}{restart}", escape(check.cluster_id.as_str()), check.verdict));
             let told = check.findings.iter().filter(|finding| finding.severity == Severity::Warning);
             lines.extend(told.map(|finding| escape(&finding.to_string())));
         }
@@ -336,6 +341,7 @@ mod tests {
             verdict: Verdict::Pass,
             findings: vec![Finding::warning("ANALYZER", word, word, word)],
             baseline: None,
+            restart: None,
         };
         let checks: Vec<Checked> = clusters.iter().map(check).collect();
         Description {
@@ -392,6 +398,7 @@ mod tests {
                 verdict: Verdict::Pass,
                 findings: Vec::new(),
                 baseline,
+                restart: Some(RestartPlan { workloads: 6, pods: 17, minutes: 4, ..RestartPlan::default() }),
             })
             .collect();
         let text = Description {
@@ -407,6 +414,7 @@ mod tests {
         }
         .render();
         assert!(text.contains("| c1 | 250000 | 3 |"), "{text}");
+        assert!(text.contains("c1: pass; to restart: 6 workloads, 17 pods, about 4 minutes"), "{text}");
         assert!(text.contains("| c2 | 12 (fewer than 1000: such a window says nothing) | 3 |"), "{text}");
         assert!(text.contains("one of 3 merge requests of batch test"), "{text}");
     }

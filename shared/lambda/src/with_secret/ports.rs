@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use guard_domain::notification::{Incident, Notification};
 use guard_domain::{
-    ClusterId, ClusterRecord, FileContent, MergeRequest, MonitorFacts, Proposal, TrafficWindow,
+    ClusterId, ClusterRecord, FileContent, IntegrationMode, MemoryFacts, MergeRequest, MonitorFacts,
+    Proposal, TrafficWindow,
 };
 use guard_tasks::{
-    CommitReader, FileReader, MergeRequestReader, MergeRequestWriter, MonitorReader, Notifier, Opening,
-    TaskError, TrafficReader, Withdrawn,
+    CommitReader, FileReader, IntegrationReader, MemoryAsked, MemoryReader, MergeRequestReader,
+    MergeRequestWriter, MonitorReader, Notifier, Opening, TaskError, TrafficReader, Withdrawn,
 };
 use jiff::Timestamp;
 
@@ -91,6 +92,31 @@ impl<T: TrafficReader> TrafficReader for WithSecret<T> {
         to: Timestamp,
     ) -> Result<BTreeMap<ClusterId, TrafficWindow>, TaskError> {
         self.call(move |client| async move { client.traffic(clusters, from, to).await }).await
+    }
+}
+
+#[async_trait]
+impl<T: MemoryReader> MemoryReader for WithSecret<T> {
+    async fn memory(
+        &self,
+        cluster: &ClusterRecord,
+        from: Timestamp,
+        to: Timestamp,
+        asked: MemoryAsked,
+    ) -> Result<MemoryFacts, TaskError> {
+        self.call(move |client| async move { client.memory(cluster, from, to, asked).await }).await
+    }
+}
+
+#[async_trait]
+impl<T: IntegrationReader> IntegrationReader for WithSecret<T> {
+    async fn integration(
+        &self,
+        cluster: &ClusterRecord,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<IntegrationMode, TaskError> {
+        self.call(move |client| async move { client.integration(cluster, from, to).await }).await
     }
 }
 

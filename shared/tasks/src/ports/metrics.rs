@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use guard_domain::{ClusterId, ClusterRecord, MonitorFacts, TrafficWindow};
+use guard_domain::{ClusterId, ClusterRecord, IntegrationMode, MemoryFacts, MonitorFacts, TrafficWindow};
 use jiff::Timestamp;
 
 use crate::TaskError;
@@ -19,6 +19,40 @@ pub trait TrafficReader: Send + Sync {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<BTreeMap<ClusterId, TrafficWindow>, TaskError>;
+}
+
+/// How full memory is.
+#[async_trait]
+pub trait MemoryReader: Send + Sync {
+    /// The fullest moment of the cluster between `from` and `to`. Each part is asked for only where its flag says so.
+    async fn memory(
+        &self,
+        cluster: &ClusterRecord,
+        from: Timestamp,
+        to: Timestamp,
+        asked: MemoryAsked,
+    ) -> Result<MemoryFacts, TaskError>;
+}
+
+/// What of memory is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryAsked {
+    /// istiod's containers, and their limits.
+    pub istiod: bool,
+    /// Nodes.
+    pub nodes: bool,
+}
+
+/// How requests are reported.
+#[async_trait]
+pub trait IntegrationReader: Send + Sync {
+    /// The integration's mode, by the series that there are for the cluster between `from` and `to`.
+    async fn integration(
+        &self,
+        cluster: &ClusterRecord,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<IntegrationMode, TaskError>;
 }
 
 /// Monitors.

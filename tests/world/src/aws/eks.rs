@@ -59,6 +59,8 @@ pub(crate) fn handle(state: &State, call: &Call) -> Answer {
 fn describe(state: &State, cluster: &Cluster) -> Value {
     let spec = &cluster.spec;
     let region = &state.spec.region;
+    let issues =
+        cluster.eks.issues.iter().map(|code| json!({ "code": code, "message": "", "resourceIds": [] }));
     let id = |what: &str| chance::hex(cluster.seed, &[what, &spec.cluster_id], 17);
     let endpoint = state
         .endpoints
@@ -82,11 +84,11 @@ fn describe(state: &State, cluster: &Cluster) -> Value {
             "publicAccessCidrs": ["0.0.0.0/0"],
         },
         "kubernetesNetworkConfig": { "serviceIpv4Cidr": "172.20.0.0/16", "ipFamily": "ipv4" },
-        "status": "ACTIVE",
+        "status": cluster.eks.status,
         "certificateAuthority": { "data": call::base64_of(state.authority.pem().as_bytes()) },
         "platformVersion": "eks.14",
         "tags": { "env": spec.environment },
-        "health": { "issues": [] },
+        "health": { "issues": issues.collect::<Vec<_>>() },
         "accessConfig": { "authenticationMode": "API" },
         "upgradePolicy": { "supportType": "STANDARD" },
         "deletionProtection": false,

@@ -157,7 +157,8 @@ impl Query {
     }
 
     fn selects(&self, cluster: &Cluster) -> bool {
-        const KNOWN: [&str; 7] = [
+        const KNOWN: [&str; 8] = [
+            "kube_container_name",
             "kube_cluster_name",
             "cluster_name",
             "env",
@@ -171,6 +172,7 @@ impl Query {
             && self.allows("kube_cluster_name", &cluster.spec.datadog_cluster_tag)
             && self.allows("cluster_name", &cluster.spec.datadog_cluster_tag)
             && self.allows("env", &cluster.spec.environment)
+            && cluster.reports(&self.metric)
     }
 }
 

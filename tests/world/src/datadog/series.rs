@@ -26,6 +26,8 @@ pub(crate) enum Metric {
     },
     Rejects,
     Memory,
+    MemoryLimit,
+    MemoryLeft,
 }
 
 impl Metric {
@@ -60,6 +62,8 @@ impl Metric {
             },
             "istio.pilot.total_xds_rejects" | "istio.pilot.total_xds_rejects.count" => Self::Rejects,
             "kubernetes.memory.usage" => Self::Memory,
+            "kubernetes.memory.limits" => Self::MemoryLimit,
+            "system.mem.pct_usable" => Self::MemoryLeft,
             _ => return None,
         })
     }
@@ -175,6 +179,11 @@ impl<'a> Source<'a> {
                 (value * 1000.0).round() / 1000.0
             }
             Metric::Rejects => 0.0,
+            Metric::MemoryLimit => self.cluster.gauge("kubernetes.memory.limits").unwrap_or(2_147_483_648.0),
+            Metric::MemoryLeft => self.cluster.gauge("system.mem.pct_usable").unwrap_or(0.42),
+            Metric::Memory if self.cluster.gauge("kubernetes.memory.usage").is_some() => {
+                self.cluster.gauge("kubernetes.memory.usage").unwrap_or_default()
+            }
             Metric::Memory => {
                 (450.0e6 * (1.0 + 0.05 * Self::season(minute) + 0.01 * self.normal(minute, 4))).round()
             }

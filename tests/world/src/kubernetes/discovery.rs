@@ -31,8 +31,10 @@ fn groups() -> Vec<&'static Resource> {
     seen
 }
 
-fn group(one: &Resource) -> Value {
-    let version = json!({ "groupVersion": one.api_version(), "version": one.version });
+/// A group with its version; Flux may be an older one, which serves HelmReleases in another.
+fn group(one: &Resource, helm_version: &str) -> Value {
+    let version = if one.kind == "HelmRelease" { helm_version } else { one.version };
+    let version = json!({ "groupVersion": format!("{}/{version}", one.group), "version": version });
     json!({ "name": one.group, "versions": [version], "preferredVersion": version })
 }
 
@@ -55,21 +57,21 @@ fn resource_list(name: &str, version: &str) -> Option<Answer> {
     (!members.is_empty()).then(|| call::json(200, &list))
 }
 
-pub(super) fn answer(parts: &[&str]) -> Option<Answer> {
+pub(super) fn answer(parts: &[&str], helm_version: &str) -> Option<Answer> {
     match parts {
         ["api"] => Some(call::json(
             200,
             &json!({ "kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [] }),
         )),
         ["apis"] => {
-            let groups: Vec<Value> = groups().into_iter().map(group).collect();
+            let groups: Vec<Value> = groups().into_iter().map(|one| group(one, helm_version)).collect();
             Some(call::json(200, &json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups })))
         }
         ["api", version] => resource_list("", version),
         ["apis", name] => {
             let found = groups().into_iter().find(|one| one.group == *name)?;
             let mut body = json!({ "kind": "APIGroup", "apiVersion": "v1" });
-            if let (Some(body), Value::Object(rest)) = (body.as_object_mut(), group(found)) {
+            if let (Some(body), Value::Object(rest)) = (body.as_object_mut(), group(found, helm_version)) {
                 body.extend(rest);
             }
             Some(call::json(200, &body))

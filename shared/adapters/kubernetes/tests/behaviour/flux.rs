@@ -128,13 +128,12 @@ async fn sources_of_charts_are_read_in_the_version_that_serves_them() {
 }
 
 #[tokio::test]
-async fn a_kustomization_names_what_it_follows_and_who_applies_it() {
+async fn a_kustomization_names_what_it_follows_and_waits_for() {
     let world = World::new();
     world.put(
         KUSTOMIZATIONS,
         [json!({
-            "metadata": {"name": "istio", "namespace": "mesh", "generation": 3, "labels": {
-                "kustomize.toolkit.fluxcd.io/name": "root", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}},
+            "metadata": {"name": "istio", "namespace": "mesh", "generation": 3},
             "spec": {"path": "./istio", "sourceRef": {"kind": "GitRepository", "name": "fleet", "namespace": "flux-system"},
                 "dependsOn": [{"name": "crds"}, {"name": "certs", "namespace": "security"}]},
             "status": {"observedGeneration": 2}
@@ -143,7 +142,7 @@ async fn a_kustomization_names_what_it_follows_and_who_applies_it() {
     let found = world.clusters.rollout(&row()).await.unwrap().kustomizations;
     assert_eq!(found[0].source.as_ref().unwrap().to_string(), "GitRepository flux-system/fleet");
     assert_eq!(found[0].depends_on, ["mesh/crds", "security/certs"]);
-    assert_eq!((found[0].parent.as_deref(), found[0].is_observed), (Some("flux-system/root"), false));
+    assert!(!found[0].is_observed);
 }
 
 #[tokio::test]

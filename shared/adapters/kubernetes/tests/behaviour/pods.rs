@@ -18,10 +18,11 @@ fn alone(name: &str, labels: &Value, container: &str, image: &str) -> Value {
     })
 }
 
-fn role(name: &str, role: MeshRole, version: Option<&str>, is_ready: bool) -> MeshPodFacts {
+fn role(name: &str, role: MeshRole, hub: &str, version: Option<&str>, is_ready: bool) -> MeshPodFacts {
     MeshPodFacts {
         name: name.into(),
         role,
+        hub: hub.into(),
         version: version.map(|text| text.parse().unwrap()),
         is_ready,
         restarts: 0,
@@ -53,12 +54,12 @@ async fn each_pod_of_the_mesh_has_one_role() {
     assert_eq!(
         found,
         [
-            role("istio-system/istiod-x", MeshRole::Istiod, v, false),
-            role("istio-system/gateway", MeshRole::Gateway, v, true),
-            role("istio-system/ztunnel", MeshRole::Ztunnel, Some("1.28.1"), true),
-            role("istio-system/cni", MeshRole::Cni, None, true),
-            role("shop/p", MeshRole::Sidecar, v, false),
-            role("shop/native", MeshRole::Sidecar, v, false),
+            role("istio-system/istiod-x", MeshRole::Istiod, "istio", v, false),
+            role("istio-system/gateway", MeshRole::Gateway, "mirror:5000/istio", v, true),
+            role("istio-system/ztunnel", MeshRole::Ztunnel, "istio", Some("1.28.1"), true),
+            role("istio-system/cni", MeshRole::Cni, "istio", None, true),
+            role("shop/p", MeshRole::Sidecar, "docker.io/istio", v, false),
+            role("shop/native", MeshRole::Sidecar, "docker.io/istio", v, false),
         ]
     );
 }

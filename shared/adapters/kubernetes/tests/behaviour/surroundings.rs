@@ -124,7 +124,9 @@ async fn webhooks_are_istios_and_count_the_ready_endpoints_of_their_service() {
 #[tokio::test]
 async fn budgets_namespaces_and_filters() {
     let budget = json!({"metadata": {"name": "istiod", "namespace": "istio-system"},
-        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "istiod", "istio": "pilot"}}}});
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "istiod", "istio": "pilot"},
+            "matchExpressions": [{"key": "canary", "operator": "DoesNotExist"}]}},
+        "status": {"disruptionsAllowed": 0}});
     let namespace = |name: &str, labels: Value| json!({"metadata": {"name": name, "labels": labels}});
     let filter = |name: &str, versions: &[Option<&str>]| {
         let patches: Vec<Value> = versions
@@ -155,6 +157,14 @@ async fn budgets_namespaces_and_filters() {
     let health = world.clusters.health(&row()).await.unwrap();
     let budgets = health.budgets.unwrap();
     assert!(budgets[0].covers("app", "istiod") && !budgets[0].covers("app", "web"));
+    let labels = |more: &[&str]| {
+        let all = ["app=istiod", "istio=pilot"].iter().chain(more);
+        all.map(|pair| pair.split_once('=').unwrap()).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+    };
+    assert!(budgets[0].selects("istio-system", &labels(&[])));
+    assert!(!budgets[0].selects("istio-system", &labels(&["canary=1"])));
+    assert!(!budgets[0].selects("shop", &labels(&[])));
+    assert_eq!(budgets[0].disruptions_allowed, Some(0));
     let namespaces = health.namespaces.unwrap();
     assert_eq!(namespaces["a"], NamespaceFacts { injection: Some("enabled".into()), has_revision: false });
     assert_eq!(namespaces["b"], NamespaceFacts { injection: None, has_revision: true });
