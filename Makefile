@@ -3,7 +3,7 @@
 # cargo-deny are used where they are installed.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-gitlab test-stores test-stores-dynamodb-local live e2e bench-lambda bench-sizes coverage \
+.PHONY: help demo test test-gitlab test-kubectl test-stores test-stores-dynamodb-local live e2e bench-lambda bench-sizes coverage \
 	bench fuzz lint lint-machines lint-infra generate ci build package deploy layer-istioctl clean
 
 CARGO ?= cargo
@@ -52,6 +52,10 @@ test-gitlab: ## Let python-gitlab, a client of other people, use the simulated G
 	@$(CARGO) build -q --workspace --bin guard-world --test architecture
 	@$(ROOT)/scripts/gitlab-client $${CARGO_TARGET_DIR:-$(ROOT)/target}/debug/guard-world
 
+test-kubectl: ## Let kubectl, a client of other people, use a simulated API server; needs Python, installs it once
+	@$(CARGO) build -q --workspace --bin guard-world --test architecture
+	@$(ROOT)/scripts/kubectl-client $${CARGO_TARGET_DIR:-$(ROOT)/target}/debug/guard-world
+
 # One suite after the other, with what each says: what was skipped and which variable it wanted.
 live: ## Hold the ports against real systems, as far as variables name them; tests/live/main.rs lists them
 	@GUARD_LIVE=true $(CARGO) test -q --workspace --test live -- --nocapture --test-threads=1 real
@@ -89,7 +93,7 @@ lint-infra: ## Ask cfn-lint about the templates of infra/
 generate: ## Make the generated files again: schemas, drawings, docs/cli.md, bodies of notifications, texts of merge requests
 	@UPDATE=1 $(CARGO) test -q --workspace --test generated --test bodies --test texts
 
-ci: lint lint-machines lint-infra test test-stores test-gitlab demo ## What a merge needs: all lints, all tests but e2e, demo
+ci: lint lint-machines lint-infra test test-stores test-gitlab test-kubectl demo ## What a merge needs: all lints, all tests but e2e, demo
 
 build: ## Compile everything, unoptimised
 	@$(CARGO) build --workspace --all-targets

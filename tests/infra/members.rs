@@ -62,8 +62,8 @@ fn asked(operation: &str) -> Option<Call> {
     let path: Vec<&str> = rest.split('/').skip(1).collect();
     let (group, inner) = match path[..] {
         ["api", _, ref inner @ ..] => ("", inner),
-        // Discovery of one group.
-        ["apis", _] => return None,
+        // Discovery.
+        ["apis" | "version"] => return None,
         ["apis", group, _, ref inner @ ..] => (group, inner),
         _ => crate::stack::fail(&format!("{operation} is no request that is known here")),
     };
@@ -96,10 +96,19 @@ async fn the_cluster_role_allows_the_calls_of_a_run_and_nothing_else() {
     Story::with_faults(Scenario::Regression, fleet, hook).unwrap().play().await.unwrap();
     let used: BTreeSet<Call> = seen.lock().unwrap().iter().filter_map(|operation| asked(operation)).collect();
     let documents = yaml::documents(&read("docs/rbac.yaml"));
-    let allowed: BTreeSet<Call> = documents[0]["rules"].as_array().unwrap().iter().flat_map(each).collect();
-    assert_eq!(allowed, used);
-    assert_eq!(documents[1]["subjects"][0]["name"], "guard", "the group of the access entry");
-    assert_eq!(documents[1]["roleRef"]["name"], documents[0]["metadata"]["name"]);
+    let of_kind = |kind: &'static str| documents.iter().filter(move |one| one["kind"] == kind);
+    let allowed = |role: &Value| -> BTreeSet<Call> {
+        role["rules"].as_array().unwrap().iter().flat_map(each).collect()
+    };
+    let [reads, restarts] = of_kind("ClusterRole").collect::<Vec<_>>()[..] else { panic!("two roles") };
+    assert_eq!(allowed(reads).union(&allowed(restarts)).cloned().collect::<BTreeSet<Call>>(), used);
+    assert!(allowed(reads).iter().all(|(verb, _, _)| verb == "list" || verb == "get"));
+    assert!(allowed(restarts).iter().all(|(verb, group, _)| verb == "patch" && group == "apps"));
+    for (role, binding) in [reads, restarts].into_iter().zip(of_kind("ClusterRoleBinding")) {
+        assert_eq!(binding["subjects"][0]["name"], "guard", "the group of the access entry");
+        assert_eq!(binding["roleRef"]["name"], role["metadata"]["name"]);
+    }
+    assert_eq!(documents.len(), 4);
 }
 
 /// istioctl reads for itself and is not seen here. What may be said: it reads, and no Secret but those of one namespace.

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod check;
 mod diff;
 mod follow;
 mod registry;
@@ -8,6 +9,7 @@ mod simulate;
 use clap::{Args, Parser, Subcommand};
 use guard_domain::IstioVersion;
 
+pub(crate) use check::CheckOptions;
 pub(crate) use diff::DiffOptions;
 pub(crate) use follow::{DecisionOptions, FollowOptions, MonitorOptions, RollbackOptions, RunOptions};
 pub(crate) use registry::{AddOptions, DocumentFormat, ImportOptions, Registry, RemoveOptions, ShowOptions};
@@ -110,6 +112,16 @@ pub(crate) enum Command {
     ///
     /// For example: guard man > /usr/local/share/man/man1/guard.1
     Man,
+
+    /// Check one cluster through a kubeconfig, as a pre-check does: may it be upgraded?
+    ///
+    /// Reads the cluster, and changes nothing; it needs no deployed GUARD, no AWS and no registry. Every check that the
+    /// cluster alone can answer is asked, whatever the others find; the others are listed as not asked. Exit code 0: nothing
+    /// stands in the way; 3: something blocks; 6: something could not be found out. The permissions it needs are those of the
+    /// ClusterRole guard-read in docs/rbac.yaml.
+    ///
+    /// For example: guard check --kubeconfig ~/.kube/config --context prod-eu-1 --target-version 1.30.5
+    Check(CheckOptions),
 
     /// Show the edit that an upgrade would make in Flux files, or why it would make none
     ///

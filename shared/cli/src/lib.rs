@@ -4,6 +4,7 @@
 //! one of seven exit codes. `guard simulate` touches nothing outside of its process.
 
 mod args;
+mod check;
 mod confirm;
 mod credentials;
 mod decision;
@@ -70,6 +71,7 @@ async fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
             print::bytes(&manual::man()?);
             Ok(Exit::Done)
         }
+        Command::Check(options) => check::run(options).await,
         Command::Diff(options) => diff::run(options),
         Command::Simulate(options) => simulate::run(options).await,
     }

@@ -164,6 +164,8 @@ pub struct Subject<'a> {
 pub enum Source {
     /// EKS's description of the cluster.
     Eks,
+    /// The Kubernetes version.
+    KubernetesVersion,
     /// Nodes.
     Nodes,
     /// Deployments and pods of istiod.
@@ -204,8 +206,9 @@ pub enum Source {
 
 impl Source {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Eks,
+        Self::KubernetesVersion,
         Self::Nodes,
         Self::Istiod,
         Self::Flux,
@@ -230,6 +233,7 @@ impl Source {
     pub fn code(self) -> &'static str {
         match self {
             Self::Eks => "EKS_UNREAD",
+            Self::KubernetesVersion => "KUBERNETES_VERSION_UNREAD",
             Self::Nodes => "NODES_UNREAD",
             Self::Istiod => "ISTIOD_UNREAD",
             Self::Flux => "FLUX_UNREAD",
@@ -251,10 +255,19 @@ impl Source {
         }
     }
 
+    /// A cluster's API server tells it.
+    pub fn is_in_cluster(self) -> bool {
+        !matches!(
+            self,
+            Self::Eks | Self::Base | Self::Memory | Self::Integration | Self::Traffic | Self::Monitors
+        )
+    }
+
     /// What it is, for people.
     pub fn what(self) -> &'static str {
         match self {
             Self::Eks => "EKS's description of the cluster",
+            Self::KubernetesVersion => "the Kubernetes version",
             Self::Nodes => "nodes",
             Self::Istiod => "Deployments and pods of istiod",
             Self::Flux => "GitRepositories, Kustomizations and HelmReleases",
@@ -285,6 +298,7 @@ impl Subject<'_> {
     fn unread(&self, source: Source) -> Option<&Unread> {
         match source {
             Source::Eks => self.facts.eks.as_ref().err(),
+            Source::KubernetesVersion => self.facts.kubernetes_version.as_ref().err(),
             Source::Nodes => self.facts.nodes.as_ref().err(),
             Source::Istiod => self.facts.istiod.as_ref().err(),
             Source::Flux => self.facts.flux.as_ref().err(),
@@ -352,6 +366,42 @@ impl Subject<'_> {
             ));
         }
         found
+    }
+}
+
+/// Checks, by their first code, that hold the cluster against GUARD's registry.
+const OF_THE_REGISTRY: [&str; 5] =
+    ["ISTIOD_VERSION", "PROXY_VERSION", "FLUX_SUSPENDED", "GIT_SOURCE_NOT_READY", "KUSTOMIZATION_NOT_READY"];
+
+/// What a check came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// What it found: nothing is a pass.
+    Found(Vec<Finding>),
+    /// It has no answer, and why.
+    Open(String),
+}
+
+impl Check {
+    /// What it needs beside the cluster, in words; `None` for a check that the cluster alone answers.
+    pub fn needs_beside_the_cluster(&self) -> Option<&'static str> {
+        let first = self.codes.first().map_or("", |first| first.code);
+        let elsewhere = self.reads.iter().find(|source| !source.is_in_cluster());
+        match elsewhere {
+            Some(source) => Some(source.what()),
+            None => OF_THE_REGISTRY.contains(&first).then_some("GUARD's registry"),
+        }
+    }
+}
+
+impl Subject<'_> {
+    /// The answer of one check, for who watches them one by one.
+    pub fn answer(&self, check: &Check) -> Answer {
+        if let Some(found) = (check.find)(self) {
+            return Answer::Found(found);
+        }
+        let why = check.reads.iter().find_map(|source| self.unread(*source));
+        Answer::Open(why.map_or_else(|| "no answer".to_owned(), |unread| unread.why.clone()))
     }
 }
 

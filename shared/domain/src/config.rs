@@ -221,6 +221,8 @@ pub struct PolicyConfig {
     /// Clusters of a batch that may fail their pre-check and be left out, each for a cause of its own: the same cause in
     /// two of them stops the batch, and so does one more. A later batch that waits for this one waits for them too.
     pub pre_check_failure_budget: u32,
+    /// How long each part of a cluster may take to be read, seconds. One that takes longer is not known; the others are.
+    pub cluster_read_seconds: u32,
     /// What happens where `istioctl analyze` gave no answer.
     pub analyzer_unknown: OnUnknown,
     /// Errors of `istioctl analyze` that stop no upgrade of this fleet, with a reason.
@@ -237,6 +239,13 @@ pub struct PolicyConfig {
     pub freeze_windows: Vec<FreezeWindow>,
     /// Kubernetes minor lines allowed for an Istio minor line beyond the built-in table, with a reason.
     pub kubernetes_overrides: Vec<KubernetesOverride>,
+}
+
+impl PolicyConfig {
+    /// [`Self::cluster_read_seconds`].
+    pub fn cluster_read(&self) -> std::time::Duration {
+        std::time::Duration::from_secs(self.cluster_read_seconds.into())
+    }
 }
 
 impl Default for PolicyConfig {
@@ -260,6 +269,7 @@ impl Default for PolicyConfig {
             soak_extensions_max: 4,
             decision_timeout_hours: 72,
             pre_check_failure_budget: 0,
+            cluster_read_seconds: 60,
             analyzer_unknown: OnUnknown::Warn,
             analyzer_accepted: Vec::new(),
             pin_ranges: false,
@@ -342,6 +352,14 @@ impl Config {
             ("policy.soak_extension_minutes", self.policy.soak_extension_minutes),
             ("policy.decision_timeout_hours", self.policy.decision_timeout_hours),
         ];
+        let read = self.policy.cluster_read_seconds;
+        check(
+            (5..=90).contains(&read),
+            "policy.cluster_read_seconds",
+            format!(
+                "{read} is not between 5 and 90: a look has two steps, and a function less than five minutes"
+            ),
+        );
         for (field, value) in positive {
             // A month of minutes: beyond it a unit was mixed up.
             check((1..=43_200).contains(&value), field, format!("{value} is not between 1 and 43200"));

@@ -94,8 +94,6 @@ pub struct EksFacts {
     pub status: String,
     /// Health issues, by code.
     pub health_issues: Vec<String>,
-    /// Kubernetes minor line, for example `1.32`.
-    pub kubernetes_version: String,
 }
 
 /// What a health gate reads from a cluster. Each part may be unreadable by itself.
@@ -103,6 +101,8 @@ pub struct EksFacts {
 pub struct ClusterFacts {
     /// EKS.
     pub eks: Reading<EksFacts>,
+    /// Kubernetes minor line, for example `1.32`.
+    pub kubernetes_version: Reading<String>,
     /// Nodes.
     pub nodes: Reading<Vec<NodeFacts>>,
     /// Flux.
@@ -136,6 +136,7 @@ impl ClusterFacts {
     pub fn unread(why: &Unread) -> Self {
         Self {
             eks: Err(why.clone()),
+            kubernetes_version: Err(why.clone()),
             nodes: Err(why.clone()),
             flux: Err(why.clone()),
             chart_sources: Err(why.clone()),
@@ -156,6 +157,7 @@ impl ClusterFacts {
     pub fn gaps(&self) -> impl Iterator<Item = &Unread> {
         let Self {
             eks,
+            kubernetes_version,
             nodes,
             flux,
             chart_sources,
@@ -173,6 +175,7 @@ impl ClusterFacts {
         } = self;
         [
             eks.as_ref().err(),
+            kubernetes_version.as_ref().err(),
             nodes.as_ref().err(),
             flux.as_ref().err(),
             chart_sources.as_ref().err(),

@@ -59,7 +59,7 @@ impl Task for PostCheck {
         if direction == Direction::Upgrade {
             self.ledger.advance(&run, &cluster_id, ClusterStatus::PostCheckRunning, None, None).await?;
         }
-        let facts = self.health.health(&planned.record).await;
+        let facts = self.health.health(&planned.record, plan.config.policy.cluster_read()).await;
         let facts = facts.unwrap_or_else(|error| ClusterFacts::unread(&error.into()));
         let mut findings = post_check::findings(cluster_id.as_str(), &facts, planned.to(direction));
         let analyst = Analyst { analyzer: &*self.analyzer, planned, policy: &plan.config.policy };

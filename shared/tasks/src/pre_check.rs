@@ -158,7 +158,7 @@ impl Read {
 impl PreCheck {
     async fn read(&self, row: &ClusterRecord, plan: &Plan, from: Timestamp, to: Timestamp) -> Read {
         let id = &row.cluster_id;
-        let facts = self.health.health(row).await;
+        let facts = self.health.health(row, plan.config.policy.cluster_read()).await;
         let traffic = self.traffic.traffic(std::slice::from_ref(row), from, to).await;
         let policy = &plan.config.policy;
         let asked = MemoryAsked {

@@ -6,6 +6,7 @@
 use std::process::Command;
 use std::time::Instant;
 
+use guard_benchmarks::peak_memory_kb;
 use guard_simulation::{Fleet, Report, Scenario, Story};
 use serde_json::{Value, json};
 
@@ -32,7 +33,7 @@ fn main() {
 /// Plays one fleet in this process, and prints what it took.
 fn row(scenario: &str, clusters: usize, batches: usize) {
     let scenario = Scenario::ALL.into_iter().find(|known| known.name() == scenario).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let started = Instant::now();
     // A fleet of several batches is larger than one batch may be.
     let fleet = Fleet::new(clusters, 1, None, None).unwrap().in_batches(batches).unwrap();
@@ -45,13 +46,6 @@ fn row(scenario: &str, clusters: usize, batches: usize) {
 
 fn shown(report: &Report) -> Value {
     json!({"bill": report.bill, "calls": report.calls})
-}
-
-/// Linux's own count of the most memory that was ever resident.
-fn peak_memory_kb() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
 fn table() {

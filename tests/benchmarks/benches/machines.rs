@@ -14,7 +14,7 @@ fn read(criterion: &mut Criterion) {
 }
 
 fn stories(criterion: &mut Criterion) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let mut group = criterion.benchmark_group("one batch of 5 clusters, plan to end");
     group.sample_size(10);
     for scenario in [Scenario::Clean, Scenario::Regression] {

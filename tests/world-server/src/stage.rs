@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::Args;
 use guard_simulation::{Fleet, FleetError};
-use guard_world::{Answer, Person, Served, WorkloadKind, WorkloadSpec};
+use guard_world::{Answer, Person, Served, WorkloadKind, WorkloadSpec, World};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -63,6 +63,17 @@ pub fn fleet_of_today(options: &FleetOptions, now: Timestamp) -> Result<Fleet, F
     fleet.world.start = now;
     fleet.world.person = Person { upgrade: Answer::Ignore, rollback: Answer::Ignore };
     Ok(fleet)
+}
+
+/// Writes a kubeconfig for each cluster, `<cluster>.kubeconfig`. Their tokens are good for a quarter of an hour.
+pub fn write_kubeconfigs(folder: &Path, world: &World, served: &Served) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    for (cluster, url) in &served.kubernetes_urls {
+        let user = json!({ "token": world.token(cluster) });
+        let kubeconfig = world.kubeconfig(cluster, url, &user);
+        fs::write(folder.join(format!("{cluster}.kubeconfig")), serde_json::to_vec_pretty(&kubeconfig)?)?;
+    }
+    Ok(())
 }
 
 /// Writes what the product needs to know of this world: `config.yaml` (JSON is YAML), `registry.json`, and last, when

@@ -35,6 +35,8 @@ pub(crate) struct Cluster {
     pub(crate) failing_upgrade: Option<(String, String)>,
     /// Resources (plural names) that GUARD's role may not read or change.
     pub(crate) forbidden: Vec<String>,
+    /// While this is set, everything else is forbidden to GUARD's role.
+    pub(crate) allowed: Option<Vec<Grant>>,
     /// What its API server shows otherwise than it is.
     pub(crate) bends: Vec<Bend>,
     /// Lists of which somebody reads page after page.
@@ -46,6 +48,24 @@ pub(crate) struct Cluster {
     /// The version in which HelmReleases are served.
     pub(crate) helm_version: String,
     pub(crate) born: Timestamp,
+}
+
+/// A rule of a ClusterRole: each of its verbs on each of its resources in each of its groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// API groups; the core group is empty.
+    pub groups: Vec<String>,
+    /// Plural names.
+    pub resources: Vec<String>,
+    /// `get`, `list`, `patch`, ...
+    pub verbs: Vec<String>,
+}
+
+impl Grant {
+    pub(crate) fn allows(&self, verb: &str, group: &str, resource: &str) -> bool {
+        let has = |list: &[String], wanted: &str| list.iter().any(|one| one == wanted || one == "*");
+        has(&self.groups, group) && has(&self.resources, resource) && has(&self.verbs, verb)
+    }
 }
 
 type Change = dyn Fn(&mut Vec<Value>) + Send + Sync;
@@ -78,6 +98,7 @@ impl Cluster {
             only_istiod: None,
             failing_upgrade: None,
             forbidden: Vec::new(),
+            allowed: None,
             bends: Vec::new(),
             eks: Condition::default(),
             // The count of Datadog's older mode: this fleet has the newer one.
@@ -141,7 +162,7 @@ impl Cluster {
     }
 
     /// The version that one of the ready istiod pods answers with; during a roll either can be asked.
-    fn injector(&self, draw: u64) -> Option<String> {
+    pub(crate) fn injector(&self, draw: u64) -> Option<String> {
         let ready: Vec<&str> = self
             .workloads
             .values()

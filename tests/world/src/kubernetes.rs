@@ -1,5 +1,6 @@
 //! One cluster's API server.
 
+mod create;
 mod discovery;
 mod flux_objects;
 mod form;
@@ -9,6 +10,7 @@ mod patch;
 mod pods;
 mod resources;
 mod selector;
+mod weight;
 mod workloads;
 
 use http::Method;
@@ -16,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::aws::token;
 use crate::call::{self, Answer, Call};
+use crate::cluster::Grant;
 use crate::state::State;
 use form::Form;
 use resources::Resource;
@@ -114,7 +117,9 @@ fn route(state: &mut State, call: &Call, cluster_id: &str) -> Answer {
     let target = match parts.as_slice() {
         ["api", version, rest @ ..] if !rest.is_empty() => Target::read("", version, rest),
         // The older versions have the same objects here.
-        ["apis", group @ "helm.toolkit.fluxcd.io", version, rest @ ..] if *version == helm_version => {
+        ["apis", group @ "helm.toolkit.fluxcd.io", version, rest @ ..]
+            if *version == helm_version && !rest.is_empty() =>
+        {
             Target::read(group, "v2", rest)
         }
         ["apis", group, version, rest @ ..] if !rest.is_empty() => Target::read(group, version, rest),
@@ -134,6 +139,7 @@ fn route(state: &mut State, call: &Call, cluster_id: &str) -> Answer {
     match (&call.method, &target.name) {
         (&Method::GET, None) => list::list(state, call, cluster_id, &target),
         (&Method::GET, Some(name)) => get(state, call, cluster_id, &target, name),
+        (&Method::POST, None) => create::create(state, call, cluster_id, &target),
         (&Method::PATCH, Some(name)) => patch::patch(state, call, cluster_id, &target, name),
         _ => status(
             405,
@@ -165,8 +171,12 @@ fn verb(call: &Call, target: &Target) -> &'static str {
 
 fn forbidden(state: &State, call: &Call, cluster_id: &str, user: &User, target: &Target) -> Option<Answer> {
     let plural = target.resource.plural;
-    let denied =
-        state.clusters.get(cluster_id).is_some_and(|found| found.forbidden.iter().any(|one| one == plural));
+    let denied = state.clusters.get(cluster_id).is_some_and(|found| {
+        let group = target.resource.group;
+        let has_no_grant =
+            |grants: &Vec<Grant>| !grants.iter().any(|grant| grant.allows(verb(call, target), group, plural));
+        found.forbidden.iter().any(|one| one == plural) || found.allowed.as_ref().is_some_and(has_no_grant)
+    });
     if !denied && matches!(user, User::Guard(_)) {
         return None;
     }

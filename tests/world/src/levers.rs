@@ -1,10 +1,12 @@
 //! Levers: what a test or a story does to the world while it runs.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::json;
 
 use crate::World;
-use crate::cluster::Bend;
+use crate::cluster::{Bend, Grant};
 use crate::datadog::{ActiveRegression, Shock, Silence};
 use crate::git::Note;
 use crate::gitlab::{MergeState, Project};
@@ -212,6 +214,11 @@ impl World {
         self.state().outages.push(Outage { system, from, until, status });
     }
 
+    /// Every answer on sockets takes so long, beside the computing, in real time.
+    pub fn answer_after(&self, latency: Duration) {
+        self.state().latency = latency;
+    }
+
     /// Something outside makes every cluster's traffic worse during a time.
     pub fn shock(&self, from: Timestamp, until: Timestamp, error_factor: f64, latency_factor: f64) {
         let shocks = &mut self.state().signals.shocks;
@@ -223,6 +230,13 @@ impl World {
     pub fn forbid(&self, cluster_id: &str, resource: &str) {
         if let Some(cluster) = self.state().clusters.get_mut(cluster_id) {
             cluster.forbidden.push(resource.to_owned());
+        }
+    }
+
+    /// GUARD's role may do this in a cluster, and nothing else.
+    pub fn allow_only(&self, cluster_id: &str, grants: Vec<Grant>) {
+        if let Some(cluster) = self.state().clusters.get_mut(cluster_id) {
+            cluster.allowed = Some(grants);
         }
     }
 

@@ -29,6 +29,7 @@ mod datadog;
 mod flux;
 mod git;
 mod gitlab;
+mod kubeconfig;
 mod kubernetes;
 mod levers;
 mod people;
@@ -49,6 +50,7 @@ use jiff::Timestamp;
 use crate::call::Call;
 use crate::state::State;
 pub use by_reference::istio_files_by_reference;
+pub use cluster::Grant;
 pub use levers::Regression;
 pub use people::{ReceivedEvent, ReceivedMessage};
 pub use serve::{Pace, Served, serve};
@@ -153,6 +155,7 @@ fn record(state: &mut State, call: &Call, system: System, answer: &Response<Byte
     traffic.calls += 1;
     traffic.bytes_in += call.body.len() as u64;
     traffic.bytes_out += answer.body().len() as u64;
+    traffic.bytes_on_the_wire += answer.body().len() as u64;
     state.log.push(RequestLog {
         at: state.now,
         system,

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -22,9 +24,13 @@ use tokio_rustls::TlsAcceptor;
 use crate::World;
 use crate::aws::eks;
 use crate::people;
+use crate::view::System;
 
 /// No real request of GUARD comes near this size.
 const LARGEST_BODY: usize = 16 << 20;
+
+/// From this size on an API server compresses its answers, for clients that can read that.
+const GZIP_FROM: usize = 128 * 1024;
 
 /// How the world's clock moves while it is served.
 #[derive(Debug, Clone, Copy)]
@@ -200,6 +206,49 @@ async fn respond(
     if let Ok(uri) = uri {
         parts.uri = uri;
     }
+    let accepts_gzip = parts
+        .headers
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.split(',').any(|one| one.trim() == "gzip"));
     clock.tick(world);
-    world.handle(Request::from_parts(parts, body.to_bytes())).map(Full::new)
+    let answer = world.handle(Request::from_parts(parts, body.to_bytes()));
+    let latency = world.state().latency;
+    if !latency.is_zero() {
+        wait(latency).await;
+    }
+    let is_large = answer.body().len() >= GZIP_FROM;
+    if accepts_gzip && is_large && is_api_server(world, host) {
+        compressed(world, host, answer)
+    } else {
+        answer
+    }
+    .map(Full::new)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a system that takes its time is simulated")]
+async fn wait(length: Duration) {
+    tokio::time::sleep(length).await;
+}
+
+fn is_api_server(world: &World, host: &str) -> bool {
+    matches!(crate::system_of(&world.state(), host), System::Kubernetes(_))
+}
+
+/// As an API server does with answers from 128 kB on.
+fn compressed(world: &World, host: &str, answer: Response<Bytes>) -> Response<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let packed = encoder.write_all(answer.body()).and_then(|()| encoder.finish());
+    let Ok(packed) = packed else { return answer };
+    {
+        let mut state = world.state();
+        let system = crate::system_of(&state, host);
+        let saved = (answer.body().len() as u64).saturating_sub(packed.len() as u64);
+        let wire = &mut state.traffic.entry(system).or_default().bytes_on_the_wire;
+        *wire = wire.saturating_sub(saved);
+    }
+    let (mut parts, _) = answer.into_parts();
+    parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    parts.headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    Response::from_parts(parts, packed.into())
 }

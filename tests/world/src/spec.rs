@@ -1,5 +1,7 @@
 //! What a world looks like before anything happens.
 
+mod large;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -71,6 +73,10 @@ pub struct ClusterSpec {
     pub workloads: Vec<WorkloadSpec>,
     /// Old ReplicaSets without pods that each Deployment keeps; Kubernetes keeps ten at most.
     pub old_replica_sets: usize,
+    /// Resource definitions of others, beside those of Istio and Flux.
+    pub other_definitions: usize,
+    /// Its objects weigh what a real API server's weigh.
+    pub real_sizes: bool,
     /// Mean requests a minute through the mesh.
     pub requests_per_minute: f64,
     /// The usual 95th percentile of the latency.
@@ -238,6 +244,8 @@ impl ClusterSpec {
                 WorkloadSpec::new("batch", "reports", Deployment, 2).outside_the_mesh(),
             ],
             old_replica_sets: 2,
+            other_definitions: 2,
+            real_sizes: false,
             requests_per_minute: 6_000.0,
             latency_p95_ms: 120.0,
         }

@@ -1,6 +1,7 @@
 //! Everything the world holds, its clock, and the queue of what happens next.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -56,6 +57,8 @@ pub(crate) struct State {
     pub(crate) gitlab_url: String,
     pub(crate) log: Vec<RequestLog>,
     pub(crate) traffic: BTreeMap<System, Traffic>,
+    /// How long each answer takes while the world is served on sockets.
+    pub(crate) latency: Duration,
 }
 
 /// A moment some seconds later; the end of time stays the end of time.
@@ -85,6 +88,7 @@ impl State {
             gitlab_url: "https://gitlab.example.com".to_owned(),
             log: Vec::new(),
             traffic: BTreeMap::new(),
+            latency: Duration::ZERO,
             spec,
         };
         let born = later(state.now, -30 * 24 * 3600);

@@ -55,6 +55,8 @@ pub struct Traffic {
     pub bytes_in: u64,
     /// Bytes of answer bodies.
     pub bytes_out: u64,
+    /// The same as they were sent: a served API server compresses what is large. In-process nothing is.
+    pub bytes_on_the_wire: u64,
 }
 
 /// A file that a merge request changes: path, before, after.

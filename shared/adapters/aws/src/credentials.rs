@@ -14,6 +14,8 @@ use crate::sdk::Sdk;
 use crate::{Endpoints, error};
 
 /// One hour: the most that AWS allows when a role assumes a role, as GUARD's own role does.
+/// No session tags: each makes the cluster's token longer, of which API servers take 4,096 bytes, and a member role would
+/// have to allow `sts:TagSession`. The session's name tells the cluster.
 const SESSION_SECONDS: i32 = 3600;
 
 /// Credentials that end sooner than this are not started with: a look at a cluster takes minutes, not seconds.

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use crate::list::{List, or_default};
 use crate::object::Metadata;
 
-/// One may have a megabyte of schema.
-const PAGE: u32 = 50;
+/// Most are some 20 kB of schema, and a few are a megabyte.
+const PAGE: u32 = 100;
 
 #[derive(Debug, Deserialize)]
 struct Definition {

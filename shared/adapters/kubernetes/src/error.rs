@@ -53,6 +53,12 @@ impl Refusal {
     pub(crate) fn unanswered(error: &TransportError, label: &str) -> Self {
         Self { status: None, go_on: None, error: TaskError::from(error).context(label) }
     }
+
+    /// The same for a way out that is not our own.
+    #[cfg(feature = "kubeconfig")]
+    pub(crate) fn unanswered_because(error: TaskError) -> Self {
+        Self { status: None, go_on: None, error }
+    }
 }
 
 /// The status an API server refused with, if that is what happened.

@@ -6,20 +6,17 @@ use guard_domain::{
     Component, Condition, FluxFacts, HelmReleaseFacts, KustomizationFacts, SourceKind, SourceRef,
 };
 use guard_tasks::{Context as _, TaskError};
-use http::{Request, StatusCode};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIGroup;
 use kube::Client;
-use kube::api::ApiResource;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use crate::error;
-use crate::list::{self, List, or_default};
+use crate::groups::Groups;
+use crate::list::{List, or_default};
 use crate::object::Metadata;
 use crate::workload_object::is_observed;
 
-pub(crate) use sources::{chart_sources, facts_with_versions, resolve};
+pub(crate) use sources::{everything, facts_with_versions};
 
 const HELM: &str = "helm.toolkit.fluxcd.io";
 const KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io";
@@ -153,65 +150,26 @@ struct Snapshot {
     status: Option<String>,
 }
 
-pub(crate) async fn facts(client: &Client) -> Result<FluxFacts, TaskError> {
+async fn facts(client: &Client, groups: &Groups) -> Result<FluxFacts, TaskError> {
     Ok(FluxFacts {
-        kustomizations: kustomizations(client).await?,
-        repositories: sources::git_repositories(client).await?,
-        ..releases(client).await?
+        kustomizations: kustomizations(client, groups).await?,
+        repositories: sources::git_repositories(client, groups).await?,
+        ..releases(client, groups).await?
     })
 }
 
-async fn kustomizations(client: &Client) -> Result<Vec<KustomizationFacts>, TaskError> {
-    let api = flux_api(client, KUSTOMIZE, "Kustomization", "kustomizations").await?;
+async fn kustomizations(client: &Client, groups: &Groups) -> Result<Vec<KustomizationFacts>, TaskError> {
+    let api = groups.resource(KUSTOMIZE, "Kustomization", "kustomizations")?;
     let list = List::of_resource(&api);
     list.read(client, |object| Some(kustomization(&object))).await.context("list Kustomizations")
 }
 
 /// Releases, and the version they are served in.
-async fn releases(client: &Client) -> Result<FluxFacts, TaskError> {
-    let api = flux_api(client, HELM, "HelmRelease", "helmreleases").await?;
+async fn releases(client: &Client, groups: &Groups) -> Result<FluxFacts, TaskError> {
+    let api = groups.resource(HELM, "HelmRelease", "helmreleases")?;
     let list = List::of_resource(&api);
     let releases = list.read(client, |object| release(&object)).await.context("list HelmReleases")?;
     Ok(FluxFacts { releases, helm_api: api.version, ..FluxFacts::default() })
-}
-
-/// The kind in the version this cluster prefers: Flux serves and removes versions release by release.
-async fn flux_api(client: &Client, group: &str, kind: &str, plural: &str) -> Result<ApiResource, TaskError> {
-    let version = served(client, group).await?.into_iter().next();
-    let version =
-        version.ok_or_else(|| error::missing_group(group).context(format!("find API group {group}")))?;
-    Ok(resource(group, &version, kind, plural))
-}
-
-/// The versions of a group, the preferred one first.
-async fn served(client: &Client, group: &str) -> Result<Vec<String>, TaskError> {
-    let doing = format!("find API group {group}");
-    let request = Request::get(format!("/apis/{group}"))
-        .body(Vec::new())
-        .map_err(|error| TaskError::internal(error.to_string()))?;
-    let found = list::get(client, request).await;
-    if found.as_ref().is_err_and(|error| error::status(error) == Some(StatusCode::NOT_FOUND)) {
-        return Err(error::missing_group(group).context(doing));
-    }
-    let found: APIGroup = serde_json::from_slice(&error::named(found, &doing)?)
-        .map_err(|cause| error::unreadable(&cause).context(doing))?;
-    let mut versions: Vec<String> = found.preferred_version.into_iter().map(|one| one.version).collect();
-    for other in found.versions {
-        if !versions.contains(&other.version) {
-            versions.push(other.version);
-        }
-    }
-    Ok(versions)
-}
-
-fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
-    ApiResource {
-        group: group.to_owned(),
-        api_version: format!("{group}/{version}"),
-        version: version.to_owned(),
-        kind: kind.to_owned(),
-        plural: plural.to_owned(),
-    }
 }
 
 fn kustomization(object: &FluxObject) -> KustomizationFacts {

@@ -1,11 +1,14 @@
 //! The three kinds of workload, alike.
 
-use guard_domain::{RolloutCounts, TemplateFacts, WorkloadKind};
+use guard_domain::{RolloutCounts, TemplateFacts, WorkloadKind, WorkloadRef};
+use guard_tasks::{Context as _, TaskError};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use kube::Client;
 use serde::Deserialize;
 
 use crate::list::{List, or_default};
 use crate::object::{Metadata, Texts};
+use crate::pods::ISTIOD_LABEL;
 use crate::restart::RESTART_ANNOTATION;
 use crate::strategy::Strategy;
 
@@ -15,8 +18,35 @@ const PROXY: &str = "istio-proxy";
 /// What a pod says about its own injection; the label goes before the annotation.
 const INJECT: &str = "sidecar.istio.io/inject";
 
+/// A workload, as far as anything here looks at it.
+pub(crate) struct Found {
+    pub(crate) workload: WorkloadRef,
+    pub(crate) counts: RolloutCounts,
+    pub(crate) template: TemplateFacts,
+    /// The restart mark in its pod template.
+    pub(crate) restart_mark: Option<String>,
+    /// It is a Deployment of istiod, of whichever revision.
+    pub(crate) is_istiod: bool,
+}
+
 /// All workloads of a kind.
-pub(crate) fn list(kind: WorkloadKind) -> List {
+pub(crate) async fn all(client: &Client, kind: WorkloadKind) -> Result<Vec<Found>, TaskError> {
+    read(client, list(kind), kind).await.context(format!("list {}s", kind.as_str()))
+}
+
+/// The Deployments of istiod alone, for those who look often.
+pub(crate) async fn of_istiod(client: &Client) -> Result<Vec<Found>, TaskError> {
+    let (name, value) = ISTIOD_LABEL;
+    let kind = WorkloadKind::Deployment;
+    let list = list(kind).labelled(&format!("{name}={value}"));
+    read(client, list, kind).await.context("list istiod deployments")
+}
+
+async fn read(client: &Client, list: List, kind: WorkloadKind) -> Result<Vec<Found>, TaskError> {
+    list.read(client, |object: Workload| Some(object.found(kind))).await
+}
+
+fn list(kind: WorkloadKind) -> List {
     match kind {
         WorkloadKind::Deployment => List::of::<Deployment>(),
         WorkloadKind::StatefulSet => List::of::<StatefulSet>(),
@@ -26,9 +56,9 @@ pub(crate) fn list(kind: WorkloadKind) -> List {
 
 /// A Deployment, StatefulSet or DaemonSet.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Workload {
+struct Workload {
     #[serde(default)]
-    pub(crate) metadata: Metadata,
+    metadata: Metadata,
     #[serde(default, deserialize_with = "or_default")]
     spec: Spec,
     #[serde(default, deserialize_with = "or_default")]
@@ -98,7 +128,18 @@ struct Status {
 }
 
 impl Workload {
-    pub(crate) fn counts(&self, kind: WorkloadKind) -> RolloutCounts {
+    fn found(self, kind: WorkloadKind) -> Found {
+        let (label, value) = ISTIOD_LABEL;
+        Found {
+            counts: self.counts(kind),
+            template: self.template(kind),
+            restart_mark: self.spec.template.metadata.annotations.get(RESTART_ANNOTATION).cloned(),
+            is_istiod: self.metadata.labels.get(label).is_some_and(|found| found == value),
+            workload: WorkloadRef { namespace: self.metadata.namespace, kind, name: self.metadata.name },
+        }
+    }
+
+    fn counts(&self, kind: WorkloadKind) -> RolloutCounts {
         let status = &self.status;
         let is_observed = is_observed(self.metadata.generation, status.observed_generation);
         match kind {
@@ -120,11 +161,7 @@ impl Workload {
         }
     }
 
-    pub(crate) fn restart_mark(&self) -> Option<String> {
-        self.spec.template.metadata.annotations.get(RESTART_ANNOTATION).cloned()
-    }
-
-    pub(crate) fn template(&self, kind: WorkloadKind) -> TemplateFacts {
+    fn template(&self, kind: WorkloadKind) -> TemplateFacts {
         let Template { metadata, spec } = &self.spec.template;
         let containers = spec.containers.iter().chain(&spec.init_containers);
         // A gateway's template names the image `auto`, which is no image: istiod fills it in.

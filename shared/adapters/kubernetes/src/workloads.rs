@@ -3,21 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use guard_domain::{IstioVersion, WorkloadFacts, WorkloadKind, WorkloadRef};
-use guard_tasks::{Context as _, TaskError};
+use guard_tasks::TaskError;
 use kube::Client;
 
 use crate::object::Owner;
 use crate::pods::MeshPod;
 use crate::replica_sets::{self, Owners};
-use crate::workload_object::{self, Workload};
+use crate::workload_object::{self, Found};
 
 /// Pods by version of one workload.
 type Proxies = BTreeMap<Option<IstioVersion>, u32>;
 
-/// Workloads that GUARD can restart, and the pods with a proxy that belong to none.
+/// Workloads that GUARD can restart, and the pods with a proxy that belong to none. The Deployments are read already: they
+/// are not read for this alone.
 pub(crate) async fn facts(
     client: &Client,
     pods: &[MeshPod],
+    deployments: Vec<Found>,
 ) -> Result<(Vec<WorkloadFacts>, Vec<String>), TaskError> {
     let owners_of_sets = replica_sets::owners(client, pods).await?;
     let (mut proxies, mut strays) = (BTreeMap::<WorkloadRef, Proxies>::new(), BTreeSet::new());
@@ -29,11 +31,24 @@ pub(crate) async fn facts(
             None => _ = strays.insert(stray(pod, &owners_of_sets)),
         }
     }
-    let mut found = Vec::new();
-    for kind in [WorkloadKind::Deployment, WorkloadKind::StatefulSet, WorkloadKind::DaemonSet] {
-        found.extend(of_kind(client, kind, &proxies).await?);
+    let mut found = deployments;
+    for kind in [WorkloadKind::StatefulSet, WorkloadKind::DaemonSet] {
+        if proxies.keys().any(|workload| workload.kind == kind) {
+            found.extend(workload_object::all(client, kind).await?);
+        }
     }
     // What of `proxies` is not found was deleted between the two lists: it runs no more.
+    let facts = |one: Found| {
+        let proxies = proxies.get(&one.workload)?.iter();
+        Some(WorkloadFacts {
+            workload: one.workload.clone(),
+            counts: one.counts,
+            restart_mark: one.restart_mark,
+            proxies: proxies.map(|(version, pods)| (version.clone(), *pods)).collect(),
+            template: one.template,
+        })
+    };
+    let mut found: Vec<WorkloadFacts> = found.into_iter().filter_map(facts).collect();
     found.sort_by(|a, b| a.workload.cmp(&b.workload));
     Ok((found, strays.into_iter().collect()))
 }
@@ -60,30 +75,4 @@ fn stray(pod: &MeshPod, owners_of_sets: &Owners) -> String {
         Some(owner) => format!("{}/{} {}", pod.namespace, owner.kind, owner.name),
         None => format!("{}/Pod {}", pod.namespace, pod.name),
     }
-}
-
-async fn of_kind(
-    client: &Client,
-    kind: WorkloadKind,
-    proxies: &BTreeMap<WorkloadRef, Proxies>,
-) -> Result<Vec<WorkloadFacts>, TaskError> {
-    if !proxies.keys().any(|workload| workload.kind == kind) {
-        return Ok(Vec::new());
-    }
-    let read = workload_object::list(kind).read(client, |object: Workload| {
-        let workload = WorkloadRef {
-            namespace: object.metadata.namespace.clone(),
-            kind,
-            name: object.metadata.name.clone(),
-        };
-        let proxies = proxies.get(&workload)?;
-        Some(WorkloadFacts {
-            counts: object.counts(kind),
-            template: object.template(kind),
-            restart_mark: object.restart_mark(),
-            proxies: proxies.iter().map(|(version, pods)| (version.clone(), *pods)).collect(),
-            workload,
-        })
-    });
-    read.await.context(format!("list {}s", kind.as_str()))
 }

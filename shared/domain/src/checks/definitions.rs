@@ -74,7 +74,7 @@ mod tests {
         passes(|scene| {
             scene.facts.definitions.as_mut().unwrap()[0].is_helms = false;
             scene.goes(IstioVersion::parse("1.22.0").unwrap(), IstioVersion::parse("1.23.0").unwrap());
-            scene.facts.eks.as_mut().unwrap().kubernetes_version = "1.28".into();
+            scene.facts.kubernetes_version = Ok("1.28".into());
         });
     }
 

@@ -8,7 +8,7 @@ pub(super) const CHECK: Check = Check {
     asks: "Does the target support the cluster's Kubernetes?",
     because: "Istio names the Kubernetes versions that each of its minor versions supports; charts do not check it. The \
               table is data with a date, the stricter of what istio.io documents and what istioctl's code demands.",
-    reads: &[Source::Eks],
+    reads: &[Source::KubernetesVersion],
     codes: &[
         blocks("KUBERNETES_UNSUPPORTED", "the version is outside of the table's range"),
         is_open("KUBERNETES_UNKNOWN", "one of the two versions is not in the table"),
@@ -18,7 +18,7 @@ pub(super) const CHECK: Check = Check {
 };
 
 fn find(subject: &Subject<'_>) -> Option<Vec<Finding>> {
-    let have = subject.facts.eks.as_ref().ok()?.kubernetes_version.as_str();
+    let have = subject.facts.kubernetes_version.as_deref().ok()?;
     let target = subject.planned.to(Direction::Upgrade);
     let name = subject.name();
     Some(match subject.compatibility.fit(target, have, &subject.config.policy.kubernetes_overrides) {
@@ -54,7 +54,7 @@ mod tests {
     use crate::checks::tests::{Scene, finds};
 
     fn runs(version: &str) -> impl FnOnce(&mut Scene) {
-        move |scene| scene.facts.eks.as_mut().unwrap().kubernetes_version = version.into()
+        move |scene| scene.facts.kubernetes_version = Ok(version.into())
     }
 
     #[test]

@@ -99,6 +99,7 @@ impl Scene {
         let unread = Unread::for_good(why);
         match source {
             Source::Eks => self.facts.eks = Err(unread),
+            Source::KubernetesVersion => self.facts.kubernetes_version = Err(unread),
             Source::Nodes => self.facts.nodes = Err(unread),
             Source::Istiod => self.facts.istiod = Err(unread),
             Source::Flux => self.facts.flux = Err(unread),
@@ -206,4 +207,27 @@ fn what_was_found_is_told_beside_what_is_not_known() {
     let found = scene.findings();
     let codes: Vec<&str> = found.iter().map(|finding| finding.code.as_str()).collect();
     assert_eq!((codes, Verdict::of(&found)), (vec!["EKS_NOT_ACTIVE", "NODES_UNREAD"], Verdict::Fail));
+}
+
+#[test]
+fn what_stands_outside_of_the_cluster_is_told() {
+    let of = |code: &str| ALL.into_iter().find(|check| check.codes[0].code == code).unwrap();
+    assert_eq!(of("EKS_NOT_ACTIVE").needs_beside_the_cluster(), Some("EKS's description of the cluster"));
+    assert_eq!(of("NO_BASELINE").needs_beside_the_cluster(), Some("request series in Datadog"));
+    for code in super::OF_THE_REGISTRY {
+        assert_eq!(of(code).needs_beside_the_cluster(), Some("GUARD's registry"));
+    }
+    assert_eq!(of("ISTIOD_NOT_READY").needs_beside_the_cluster(), None);
+    assert_eq!(of("KUBERNETES_UNSUPPORTED").needs_beside_the_cluster(), None);
+}
+
+#[test]
+fn one_check_that_could_not_read_is_open_and_never_a_pass() {
+    let tables = tables();
+    let check = ALL.into_iter().find(|check| check.codes[0].code == "ISTIOD_NOT_READY").unwrap();
+    let mut scene = Scene::healthy();
+    assert_eq!(scene.subject(&tables).answer(check), super::Answer::Found(vec![]));
+    scene.cannot_read(Source::Istiod, "list pods: 403");
+    let open = super::Answer::Open("list pods: 403".into());
+    assert_eq!(scene.subject(&tables).answer(check), open);
 }

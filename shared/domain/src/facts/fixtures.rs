@@ -96,11 +96,8 @@ fn helm_chart(release: &HelmReleaseFacts, version: &IstioVersion) -> SourceFacts
 pub(crate) fn healthy(version: &IstioVersion) -> ClusterFacts {
     let ready = Condition { status: Some(true), ..Default::default() };
     ClusterFacts {
-        eks: Ok(EksFacts {
-            status: "ACTIVE".into(),
-            health_issues: vec![],
-            kubernetes_version: "1.33".into(),
-        }),
+        eks: Ok(EksFacts { status: "ACTIVE".into(), health_issues: vec![] }),
+        kubernetes_version: Ok("1.33".into()),
         nodes: Ok(vec![NodeFacts { name: "n1".into(), is_ready: true, is_cordoned: false }]),
         flux: Ok(FluxFacts {
             kustomizations: vec![KustomizationFacts {

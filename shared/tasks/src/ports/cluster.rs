@@ -1,6 +1,8 @@
 //! Reading and restarting what runs in a cluster. Every method takes the registry's row: region, role and name are
 //! all an adapter needs to get in.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use guard_domain::{ClusterFacts, ClusterRecord, RolloutFacts, WorkloadFacts, WorkloadRef};
 
@@ -10,8 +12,8 @@ use crate::TaskError;
 #[async_trait]
 pub trait ClusterHealthReader: Send + Sync {
     /// EKS, nodes, Flux, istiod and injected workloads of one cluster, as they are now. Each part may be unread by
-    /// itself; an error means that the cluster could not be opened.
-    async fn health(&self, cluster: &ClusterRecord) -> Result<ClusterFacts, TaskError>;
+    /// itself, because it was refused or not read within its time; an error means that the cluster could not be opened.
+    async fn health(&self, cluster: &ClusterRecord, within: Duration) -> Result<ClusterFacts, TaskError>;
 }
 
 /// How far a version change has come.

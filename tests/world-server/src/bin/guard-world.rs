@@ -40,6 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let served = guard_world::serve(world.clone(), Pace::Wall).await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let control_url = format!("http://{}", listener.local_addr()?);
+    stage::write_kubeconfigs(&arguments.folder, &world, &served)?;
     stage::write(&arguments.folder, &fleet, &served, &control_url)?;
     control::serve(listener, world, now).await?;
     Ok(())

@@ -70,16 +70,9 @@ fn assume_role(state: &mut State, role: &str, name: &str, external: Option<&str>
         );
         return error(403, "AccessDenied", &message);
     }
-    let number = state.sessions.len().to_string();
-    let names = [role, name, &number];
-    let id = chance::hex(state.spec.seed, &names, 16).to_uppercase();
-    let access_key = format!("ASIA{id}");
-    let secret = chance::hex(state.spec.seed ^ 1, &names, 40);
-    let token = format!("IQoJb3JpZ2luX2VjE{}", chance::hex(state.spec.seed ^ 2, &names, 320));
     let expires = later(state.now, LIFE);
     let arn = assumed_arn(role, name);
-    let session = Session { role_arn: role.to_owned(), name: name.to_owned(), token: token.clone(), expires };
-    state.sessions.insert(access_key.clone(), session);
+    let Keys { access_key, secret, token } = open_session(state, role, name);
     xml(
         200,
         format!(
@@ -92,6 +85,27 @@ fn assume_role(state: &mut State, role: &str, name: &str, external: Option<&str>
             stamp(expires)
         ),
     )
+}
+
+/// What a session is given.
+pub(super) struct Keys {
+    pub(super) access_key: String,
+    secret: String,
+    pub(super) token: String,
+}
+
+/// A session of a role, for an hour.
+pub(super) fn open_session(state: &mut State, role: &str, name: &str) -> Keys {
+    let number = state.sessions.len().to_string();
+    let names = [role, name, &number];
+    let id = chance::hex(state.spec.seed, &names, 16).to_uppercase();
+    let access_key = format!("ASIA{id}");
+    let secret = chance::hex(state.spec.seed ^ 1, &names, 40);
+    let token = format!("IQoJb3JpZ2luX2VjE{}", chance::hex(state.spec.seed ^ 2, &names, 320));
+    let expires = later(state.now, LIFE);
+    let session = Session { role_arn: role.to_owned(), name: name.to_owned(), token: token.clone(), expires };
+    state.sessions.insert(access_key.clone(), session);
+    Keys { access_key, secret, token }
 }
 
 fn assumed_arn(role: &str, session: &str) -> String {

@@ -1,5 +1,9 @@
 //! The check of an EKS bearer token, as the cluster's authenticator does it.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::sts::{self, Keys};
 use crate::call;
 use crate::cluster::Cluster;
 use crate::state::State;
@@ -22,6 +26,21 @@ const ALLOWED: [&str; 9] = [
     "x-amz-signature",
     "x-amz-signedheaders",
 ];
+
+/// A token as `aws eks get-token` prints it for somebody with the cluster's role. The signature is none: see [`check`].
+pub(crate) fn make(state: &mut State, cluster_id: &str) -> Option<String> {
+    let role = state.clusters.get(cluster_id)?.spec.role_arn.clone();
+    let Keys { access_key, token, .. } = sts::open_session(state, &role, "a-person");
+    let (region, day) = (&state.spec.region, state.now.strftime("%Y%m%d"));
+    let url = format!(
+        "https://sts.{region}.amazonaws.com/?Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Algorithm=AWS4-HMAC-SHA256\
+         &X-Amz-Credential={access_key}%2F{day}%2F{region}%2Fsts%2Faws4_request&X-Amz-Date={}&X-Amz-Expires=60\
+         &X-Amz-SignedHeaders=host%3Bx-k8s-aws-id&X-Amz-Security-Token={token}&X-Amz-Signature={}",
+        state.now.strftime("%Y%m%dT%H%M%SZ"),
+        "0".repeat(64)
+    );
+    Some(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(url)))
+}
 
 /// The role ARN behind a token. `Err` says what is wrong, for the log; a client learns only "Unauthorized".
 ///

@@ -45,6 +45,7 @@ fn resource_list(name: &str, version: &str) -> Option<Answer> {
         .map(|one| {
             let verbs: &[&str] = match one.plural {
                 "deployments" | "statefulsets" | "daemonsets" => &["get", "list", "patch"],
+                "pods" => &["create", "get", "list"],
                 _ if one.group.ends_with(".fluxcd.io") => &["get", "list", "patch"],
                 _ => &["get", "list"],
             };

@@ -217,6 +217,10 @@ pub(super) fn definitions(cluster: &Cluster) -> Vec<Value> {
         ("kustomizations", "kustomize.toolkit.fluxcd.io", "Kustomization"),
         ("gitrepositories", "source.toolkit.fluxcd.io", "GitRepository"),
     ];
+    let others: Vec<(String, String)> = (0..cluster.spec.other_definitions)
+        .map(|n| (format!("things{n:03}"), format!("Thing{n:03}")))
+        .collect();
+    let others = others.iter().map(|(plural, kind)| (plural.as_str(), "example.com", kind.as_str()));
     let definition = |(plural, group, kind): (&str, &str, &str)| {
         let name = format!("{plural}.{group}");
         let mut meta = metadata(cluster, "CustomResourceDefinition", None, &name);
@@ -238,5 +242,5 @@ pub(super) fn definitions(cluster: &Cluster) -> Vec<Value> {
                     "message": "the initial names have been accepted", "lastTransitionTime": stamp(cluster.born) }] },
         })
     };
-    istio.into_iter().map(definition).collect()
+    istio.into_iter().chain(others).map(definition).collect()
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{flux_objects, objects, pods, workloads};
+use super::{flux_objects, objects, pods, weight, workloads};
 use crate::cluster::Cluster;
 use crate::spec::WorkloadKind;
 use crate::state::State;
@@ -105,6 +105,9 @@ pub(super) fn all(state: &State, cluster: &Cluster, resource: &Resource) -> Vec<
     };
     for bend in cluster.bends.iter().filter(|bend| bend.plural == resource.plural) {
         (bend.change)(&mut all);
+    }
+    if cluster.spec.real_sizes {
+        weight::add(resource.plural, &mut all);
     }
     all.sort_by_cached_key(key);
     all

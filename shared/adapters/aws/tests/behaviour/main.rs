@@ -5,4 +5,6 @@ mod access;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
+mod verifier;
+#[cfg(test)]
 mod world;

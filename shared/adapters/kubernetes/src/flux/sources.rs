@@ -1,13 +1,16 @@
 //! What Flux fetches from: Git, and the charts.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use guard_domain::{FluxFacts, HelmReleaseFacts, SourceFacts, SourceKind, SourceRef};
+use guard_domain::{FluxFacts, HelmReleaseFacts, Reading, SourceFacts, SourceKind, SourceRef};
 use guard_tasks::{Context as _, TaskError};
 use kube::Client;
 
-use super::{FluxObject, SOURCE, condition, facts, flux_api, resource, served, source_ref};
+use super::{FluxObject, SOURCE, condition, facts, source_ref};
+use crate::groups::{Groups, resource};
 use crate::list::List;
+use crate::look::in_time;
 use crate::workload_object::is_observed;
 
 /// Kinds that hold charts.
@@ -17,21 +20,42 @@ const CHART_KINDS: [(SourceKind, &str); 3] = [
     (SourceKind::HelmChart, "helmcharts"),
 ];
 
-pub(crate) async fn git_repositories(client: &Client) -> Result<Vec<SourceFacts>, TaskError> {
+pub(super) async fn git_repositories(
+    client: &Client,
+    groups: &Groups,
+) -> Result<Vec<SourceFacts>, TaskError> {
     let kind = SourceKind::GitRepository;
-    let api = flux_api(client, SOURCE, kind.as_str(), "gitrepositories").await?;
+    let api = groups.resource(SOURCE, kind.as_str(), "gitrepositories")?;
     let list = List::of_resource(&api);
     list.read(client, |object| Some(source(kind, &object))).await.context("list GitRepositories")
 }
 
-/// Every source of charts.
-pub(crate) async fn chart_sources(client: &Client) -> Result<Vec<SourceFacts>, TaskError> {
-    let all = CHART_KINDS.map(|(kind, _)| kind).into();
-    sources_of(client, &all).await
+/// All that a look wants of Flux: what it follows and installed, and every source of charts. Each within its time.
+pub(crate) async fn everything(
+    client: &Client,
+    within: Duration,
+) -> (Reading<FluxFacts>, Reading<Vec<SourceFacts>>) {
+    let groups = match in_time("API groups", within, Groups::read(client)).await {
+        Ok(groups) => groups,
+        Err(why) => return (Err(why.clone()), Err(why)),
+    };
+    let kinds = CHART_KINDS.map(|(kind, _)| kind).into();
+    let (mut flux, sources) = futures::join!(
+        in_time("Flux", within, facts(client, &groups)),
+        in_time("the sources of charts", within, sources_of(client, &groups, &kinds))
+    );
+    if let (Ok(flux), Ok(sources)) = (&mut flux, &sources) {
+        resolve(&mut flux.releases, sources);
+    }
+    (flux, sources)
 }
 
-async fn sources_of(client: &Client, kinds: &BTreeSet<SourceKind>) -> Result<Vec<SourceFacts>, TaskError> {
-    let versions = served(client, SOURCE).await?;
+async fn sources_of(
+    client: &Client,
+    groups: &Groups,
+    kinds: &BTreeSet<SourceKind>,
+) -> Result<Vec<SourceFacts>, TaskError> {
+    let versions = groups.versions(SOURCE)?;
     let mut found = Vec::new();
     for (kind, plural) in CHART_KINDS.iter().filter(|(kind, _)| kinds.contains(kind)) {
         found.extend(sources(client, &versions, *kind, plural).await?);
@@ -79,19 +103,20 @@ fn source(kind: SourceKind, object: &FluxObject) -> SourceFacts {
 
 /// Flux, with the versions of charts by reference; their sources are read only where a release needs them.
 pub(crate) async fn facts_with_versions(client: &Client) -> Result<FluxFacts, TaskError> {
-    let mut flux = facts(client).await?;
+    let groups = Groups::read(client).await?;
+    let mut flux = facts(client, &groups).await?;
     let elsewhere = flux.releases.iter().filter(|release| release.spec_version.is_none());
     let kinds: BTreeSet<SourceKind> =
         elsewhere.filter_map(|release| Some(release.source.as_ref()?.kind)).collect();
     if CHART_KINDS.iter().any(|(kind, _)| kinds.contains(kind)) {
-        let sources = sources_of(client, &kinds).await?;
+        let sources = sources_of(client, &groups, &kinds).await?;
         resolve(&mut flux.releases, &sources);
     }
     Ok(flux)
 }
 
 /// Fills in the version that a release asks for through a reference.
-pub(crate) fn resolve(releases: &mut [HelmReleaseFacts], sources: &[SourceFacts]) {
+fn resolve(releases: &mut [HelmReleaseFacts], sources: &[SourceFacts]) {
     for release in releases.iter_mut().filter(|release| release.spec_version.is_none()) {
         let named = sources.iter().find(|one| Some(&one.source) == release.source.as_ref());
         release.spec_version = named.and_then(|one| one.version.clone());

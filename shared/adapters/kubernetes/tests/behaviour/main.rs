@@ -7,6 +7,8 @@ mod flux;
 #[cfg(test)]
 mod objects;
 #[cfg(test)]
+mod parts;
+#[cfg(test)]
 mod pods;
 #[cfg(test)]
 mod restarting;

@@ -142,9 +142,9 @@ async fn health_holds_everything() {
     world.put("/api/v1/nodes", [node("a", "True"), node("b", "Unknown")]);
     world.put(PODS, [istiod_pod("istio/pilot:1.29.3"), pod("apps/v1", "StatefulSet", "db", OLD)]);
     world.put("/apis/apps/v1/statefulsets", [replicated("shop", "db")]);
-    let health = world.clusters.health(&row()).await.unwrap();
+    let health = world.clusters.health(&row(), crate::world::MINUTE).await.unwrap();
     let eks = health.eks.unwrap();
-    assert_eq!((eks.status.as_str(), eks.kubernetes_version.as_str()), ("ACTIVE", "1.33"));
+    assert_eq!((eks.status.as_str(), health.kubernetes_version.unwrap().as_str()), ("ACTIVE", "1.33"));
     assert_eq!(eks.health_issues, ["Ec2SubnetNotFound"]);
     let nodes = health.nodes.unwrap();
     let nodes: Vec<_> = nodes.iter().map(|node| (node.name.as_str(), node.is_ready)).collect();

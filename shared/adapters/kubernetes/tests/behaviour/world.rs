@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,6 +20,9 @@ pub(crate) type Answer = Result<http::Response<Bytes>, TransportError>;
 /// Called before the world answers; an answer here replaces the world's.
 pub(crate) type Hook = Box<dyn Fn(&Call) -> Option<Answer> + Send + Sync>;
 
+/// More than any part of a look takes here.
+pub(crate) const MINUTE: Duration = Duration::from_mins(1);
+
 pub(crate) const PODS: &str = "/api/v1/pods";
 pub(crate) const KUSTOMIZATIONS: &str = "/apis/kustomize.toolkit.fluxcd.io/v1/kustomizations";
 pub(crate) const SOURCES: &str = "/apis/source.toolkit.fluxcd.io/v1/gitrepositories";
@@ -31,7 +35,7 @@ pub(crate) struct World {
 }
 
 /// Access to a cluster in some EKS status.
-struct Door(&'static str);
+pub(crate) struct Door(pub(crate) &'static str);
 
 #[async_trait]
 impl ClusterAccess for Door {
@@ -92,6 +96,11 @@ impl World {
         self.lists.lock().unwrap().remove(path);
     }
 
+    /// What it says, without anybody's hook.
+    pub(crate) fn answer(&self, call: &Call) -> http::Response<Bytes> {
+        answer(&self.lists.lock().unwrap(), call)
+    }
+
     pub(crate) fn asked(&self) -> MutexGuard<'_, Vec<Call>> {
         self.asked.lock().unwrap()
     }
@@ -109,22 +118,8 @@ fn answer(lists: &BTreeMap<String, Vec<Value>>, call: &Call) -> http::Response<B
     if call.request.method() == http::Method::PATCH {
         return reply(200, &json!({"metadata": {"name": "any"}}));
     }
-    if let Some(group) = path.strip_prefix("/apis/").filter(|rest| !rest.contains('/')) {
-        let prefix = format!("{path}/");
-        let mut versions: Vec<&str> =
-            lists.keys().filter_map(|known| known.strip_prefix(&prefix)?.split('/').next()).collect();
-        versions.dedup();
-        let served: Vec<Value> = versions
-            .iter()
-            .map(|version| json!({"groupVersion": format!("{group}/{version}"), "version": version}))
-            .collect();
-        return match served.first() {
-            Some(first) => reply(
-                200,
-                &json!({"kind": "APIGroup", "name": group, "versions": served, "preferredVersion": first}),
-            ),
-            None => plain(404, "404 page not found\n"),
-        };
+    if path == "/apis" {
+        return reply(200, &groups(lists));
     }
     // A namespace's own list, unless there is one, is what the list of all says of it.
     let (whole, namespace) =
@@ -155,6 +150,29 @@ fn answer(lists: &BTreeMap<String, Vec<Value>>, call: &Call) -> http::Response<B
     }
     let items: Vec<&&Value> = objects.iter().skip(from).take(limit).collect();
     reply(200, &json!({"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": items}))
+}
+
+/// The groups of all lists, each in all its versions; the first one is preferred.
+fn groups(lists: &BTreeMap<String, Vec<Value>>) -> Value {
+    let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for rest in lists.keys().filter_map(|path| path.strip_prefix("/apis/")) {
+        let mut parts = rest.split('/');
+        if let (Some(group), Some(version)) = (parts.next(), parts.next()) {
+            let versions = groups.entry(group).or_default();
+            if !versions.contains(&version) {
+                versions.push(version);
+            }
+        }
+    }
+    let group = |(name, versions): (&str, Vec<&str>)| {
+        let served: Vec<Value> = versions
+            .iter()
+            .map(|version| json!({"groupVersion": format!("{name}/{version}"), "version": version}))
+            .collect();
+        json!({"name": name, "versions": served, "preferredVersion": served[0]})
+    };
+    let groups: Vec<Value> = groups.into_iter().map(group).collect();
+    json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 }
 
 pub(crate) fn reply(status: u16, body: &Value) -> http::Response<Bytes> {

@@ -1,0 +1,58 @@
+//! What follows from the one list of all pods.
+
+use std::time::Duration;
+
+use guard_domain::{IstiodFacts, MeshPodFacts, PodFacts, Reading, WorkloadFacts, WorkloadKind};
+use kube::Client;
+
+use crate::look::in_time;
+use crate::pods::{self, MeshPod};
+use crate::{istiod, workload_object, workloads};
+
+/// Each may be unread by itself.
+pub(crate) struct Mesh {
+    pub(crate) pods: Reading<Vec<MeshPodFacts>>,
+    pub(crate) system_pods: Reading<Vec<PodFacts>>,
+    pub(crate) istiod: Reading<IstiodFacts>,
+    pub(crate) workloads: Reading<Vec<WorkloadFacts>>,
+    pub(crate) strays: Reading<Vec<String>>,
+}
+
+impl Mesh {
+    /// Pods and Deployments, and then what of the others the pods belong to: each step within its time.
+    pub(crate) async fn read(client: &Client, within: Duration) -> Self {
+        let (pods, deployments) = futures::join!(
+            in_time("pods", within, pods::all(client)),
+            in_time("Deployments", within, workload_object::all(client, WorkloadKind::Deployment))
+        );
+        let pods = match pods {
+            Ok(pods) => pods,
+            Err(why) => {
+                return Self {
+                    pods: Err(why.clone()),
+                    system_pods: Err(why.clone()),
+                    istiod: Err(why.clone()),
+                    workloads: Err(why.clone()),
+                    strays: Err(why),
+                };
+            }
+        };
+        let istiod =
+            deployments.as_deref().map(|found| istiod::facts(found, &pods.mesh)).map_err(Clone::clone);
+        let found = match deployments {
+            Ok(found) => in_time("workloads", within, workloads::facts(client, &pods.mesh, found)).await,
+            Err(why) => Err(why),
+        };
+        let (workloads, strays) = match found {
+            Ok((workloads, strays)) => (Ok(workloads), Ok(strays)),
+            Err(why) => (Err(why.clone()), Err(why)),
+        };
+        Self {
+            pods: Ok(pods.mesh.iter().map(MeshPod::facts).collect()),
+            system_pods: Ok(pods.system),
+            istiod,
+            workloads,
+            strays,
+        }
+    }
+}
