@@ -11,20 +11,26 @@ use serde_json::{Value, json};
 
 const CLUSTER: &str = "test-euw1-1";
 
-/// The rules of the named ClusterRole.
+/// All roles of those who look and change nothing.
+const READS: [&str; 3] = ["guard-read", "guard-read-istiod", "guard-probe"];
+
+/// The rules of the named role.
 fn grants(role: &str) -> Vec<Grant> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/rbac.yaml");
     let documents = fs::read_to_string(path).unwrap();
     let documents: Vec<Value> =
         documents.split("\n---\n").map(|document| serde_saphyr::from_str(document).unwrap()).collect();
-    let role = documents.iter().find(|one| one["kind"] == "ClusterRole" && one["metadata"]["name"] == role);
+    let is_role = |one: &&Value| one["kind"] == "ClusterRole" || one["kind"] == "Role";
+    let role = documents.iter().filter(is_role).find(|one| one["metadata"]["name"] == role).unwrap();
+    let namespace = role["metadata"]["namespace"].as_str().map(str::to_owned);
     let texts = |rule: &Value, key: &str| serde_json::from_value(rule[key].clone()).unwrap();
     let grant = |rule: &Value| Grant {
         groups: texts(rule, "apiGroups"),
         resources: texts(rule, "resources"),
         verbs: texts(rule, "verbs"),
+        namespace: namespace.clone(),
     };
-    role.unwrap()["rules"].as_array().unwrap().iter().map(grant).collect()
+    role["rules"].as_array().unwrap().iter().map(grant).collect()
 }
 
 async fn run(roles: &[&str], input: Value) -> (House, Option<String>) {
@@ -45,7 +51,7 @@ fn refused(house: &House) -> Vec<String> {
 #[tokio::test(flavor = "current_thread")]
 async fn who_may_only_read_can_check() {
     let input = json!({"batch_id": "test", "target_version": "1.30.5", "dry_run": true});
-    let (house, error) = run(&["guard-read"], input).await;
+    let (house, error) = run(&READS, input).await;
     assert_eq!((error, refused(&house)), (None, vec![]));
     let run = RunId::parse("run-1").unwrap();
     let entry = house.store.entry(&run, &format!("pre-check#{CLUSTER}")).await.unwrap();
@@ -58,7 +64,7 @@ async fn who_may_only_read_can_check() {
 #[tokio::test(flavor = "current_thread")]
 async fn both_roles_are_enough_for_an_upgrade() {
     let input = json!({"batch_id": "test", "target_version": "1.30.5"});
-    let (house, error) = run(&["guard-read", "guard-restart"], input).await;
+    let (house, error) = run(&[&READS[..], &["guard-restart"]].concat(), input).await;
     assert_eq!((error, refused(&house)), (None, vec![]));
     let proxies = house.world.cluster(CLUSTER).unwrap().proxy_versions;
     assert_eq!(proxies.keys().collect::<Vec<_>>(), ["1.30.5"], "all were restarted");
@@ -68,7 +74,7 @@ async fn both_roles_are_enough_for_an_upgrade() {
 #[tokio::test(flavor = "current_thread")]
 async fn without_the_second_role_nothing_is_restarted() {
     let input = json!({"batch_id": "test", "target_version": "1.30.5"});
-    let (house, error) = run(&["guard-read"], input).await;
+    let (house, error) = run(&READS, input).await;
     assert_eq!(error.as_deref(), Some("Halted"));
     assert!(
         refused(&house).iter().all(|call| call.starts_with("PATCH /apis/apps/v1/")),

@@ -14,7 +14,7 @@ use guard_domain::{RunId, Severity};
 use guard_simulation::{Fleet, House};
 use guard_tasks::RunRecords as _;
 use guard_tasks::pre_check::PreCheckEntry;
-use guard_world::System;
+use guard_world::{Injector, System};
 use jiff::SignedDuration;
 use serde_json::json;
 
@@ -78,6 +78,7 @@ async fn what_may_not_be_read_is_open_and_stops_the_batch() {
         ("endpointslices", "WEBHOOKS_UNREAD"),
         ("poddisruptionbudgets", "BUDGETS_UNREAD"),
         ("envoyfilters", "ENVOY_FILTERS_UNREAD"),
+        ("pods/proxy", "CONTROL_PLANE_UNREAD"),
     ] {
         let (ending, told) = found(&fleet(), |house| {
             house.world.forbid(CLUSTER, resource);
@@ -100,7 +101,8 @@ async fn what_may_not_be_read_is_open_and_stops_the_batch() {
 async fn one_refusal_is_told_once_with_everything_that_hangs_on_it() {
     let (ending, told) = found(&fleet(), |house| house.world.forbid(CLUSTER, "pods")).await;
     let codes: Vec<&str> = told.iter().map(|one| one.0.as_str()).collect();
-    assert_eq!(codes, ["ISTIOD_UNREAD"], "{told:?}");
+    // A pod may not be tried either, which is a refusal of its own.
+    assert_eq!(codes, ["ISTIOD_UNREAD", "INJECTION_UNTRIED"], "{told:?}");
     let words = &told[0].2;
     assert!(words.starts_with("list pods: ") && words.contains("status 403: Forbidden"), "{words}");
     for open in [
@@ -162,6 +164,23 @@ async fn one_thing_bent_is_found_by_its_own_check_alone() {
             Severity::Unknown => assert_eq!(ending, "Halted", "{code}"),
             Severity::Warning => assert_ne!(ending, "GateFailed", "{code}"),
         }
+        seen.insert(code);
+    }
+    for (code, metric) in
+        [("XDS_REJECTS", "pilot_total_xds_rejects"), ("XDS_UNSENT", "pilot_total_xds_internal_errors")]
+    {
+        let (ending, told) =
+            found(&fleet(), |house| house.world.istiod_counts(CLUSTER, "1.29.8", metric, 7)).await;
+        assert_eq!((told.len(), told[0].0.as_str(), ending.as_str()), (1, code, "SUCCEEDED"), "{told:?}");
+        seen.insert(code);
+    }
+    for (code, does) in [
+        ("NOT_INJECTED", Injector::Nothing),
+        ("INJECTED_VERSION", Injector::Image("docker.io/istio/proxyv2:1.28.1".into())),
+        ("INJECTOR_REFUSES", Injector::Unreachable),
+    ] {
+        let (ending, told) = found(&fleet(), |house| house.world.injector_does(CLUSTER, does)).await;
+        assert_eq!((told.len(), told[0].0.as_str(), ending.as_str()), (1, code, "GateFailed"), "{told:?}");
         seen.insert(code);
     }
     let all: BTreeSet<&str> = ALL.iter().flat_map(|check| check.codes).map(|code| code.code).collect();

@@ -67,6 +67,9 @@ fn asked(operation: &str) -> Option<Call> {
         ["apis", group, _, ref inner @ ..] => (group, inner),
         _ => crate::stack::fail(&format!("{operation} is no request that is known here")),
     };
+    if let ["namespaces", _, "pods", _, "proxy", ..] = inner {
+        return Some(("get".to_owned(), String::new(), "pods/proxy".to_owned()));
+    }
     let (resource, has_name) = match inner {
         [resource] | ["namespaces", _, resource] => (resource, false),
         ["namespaces", _, resource, _] | [resource, _] => (resource, true),
@@ -76,6 +79,7 @@ fn asked(operation: &str) -> Option<Call> {
         ("GET", false) => "list",
         ("GET", true) => "get",
         ("PATCH", true) => "patch",
+        ("POST", false) => "create",
         _ => crate::stack::fail(&format!("{operation} is no request that is known here")),
     };
     Some((verb.to_owned(), group.to_owned(), (*resource).to_owned()))
@@ -101,14 +105,30 @@ async fn the_cluster_role_allows_the_calls_of_a_run_and_nothing_else() {
         role["rules"].as_array().unwrap().iter().flat_map(each).collect()
     };
     let [reads, restarts] = of_kind("ClusterRole").collect::<Vec<_>>()[..] else { panic!("two roles") };
-    assert_eq!(allowed(reads).union(&allowed(restarts)).cloned().collect::<BTreeSet<Call>>(), used);
+    let narrow: Vec<&Value> = of_kind("Role").collect();
+    let all = [reads, restarts].into_iter().chain(narrow.iter().copied());
+    assert_eq!(all.flat_map(&allowed).collect::<BTreeSet<Call>>(), used);
+    // What would be too much everywhere holds in one namespace each.
+    let places: Vec<(&str, BTreeSet<Call>)> =
+        narrow.iter().map(|role| (role["metadata"]["namespace"].as_str().unwrap(), allowed(role))).collect();
+    let only =
+        |verb: &str, resource: &str| BTreeSet::from([(verb.to_owned(), String::new(), resource.to_owned())]);
+    assert_eq!(
+        places,
+        [("istio-system", only("get", "pods/proxy")), ("guard-probe", only("create", "pods"))]
+    );
+    for (role, binding) in narrow.iter().zip(of_kind("RoleBinding")) {
+        assert_eq!(binding["subjects"][0]["name"], "guard");
+        assert_eq!(binding["roleRef"]["name"], role["metadata"]["name"]);
+        assert_eq!(binding["metadata"]["namespace"], role["metadata"]["namespace"]);
+    }
     assert!(allowed(reads).iter().all(|(verb, _, _)| verb == "list" || verb == "get"));
     assert!(allowed(restarts).iter().all(|(verb, group, _)| verb == "patch" && group == "apps"));
     for (role, binding) in [reads, restarts].into_iter().zip(of_kind("ClusterRoleBinding")) {
         assert_eq!(binding["subjects"][0]["name"], "guard", "the group of the access entry");
         assert_eq!(binding["roleRef"]["name"], role["metadata"]["name"]);
     }
-    assert_eq!(documents.len(), 4);
+    assert_eq!(documents.len(), 9);
 }
 
 /// istioctl reads for itself and is not seen here. What may be said: it reads, and no Secret but those of one namespace.

@@ -8,6 +8,7 @@ mod baseline;
 mod chart_sources;
 mod component_images;
 mod component_path;
+mod control_plane;
 mod definitions;
 mod drift_detection;
 mod eks_active;
@@ -19,6 +20,7 @@ mod flux_suspended;
 mod gateway_api;
 mod git_sources;
 mod helm_releases;
+pub(crate) mod injection;
 mod integration;
 mod istiod_once;
 mod istiod_ready;
@@ -28,7 +30,7 @@ mod kubernetes_version;
 mod kustomizations_ready;
 mod memory;
 mod monitors;
-mod nodes_ready;
+pub(crate) mod nodes_ready;
 mod proxy_skew;
 mod proxy_version;
 mod restart_budgets;
@@ -53,7 +55,7 @@ use crate::{
 };
 
 /// Every check, in the order people read them.
-pub const ALL: [&Check; 37] = [
+pub const ALL: [&Check; 39] = [
     &eks_active::CHECK,
     &eks_health::CHECK,
     &kubernetes_version::CHECK,
@@ -62,6 +64,7 @@ pub const ALL: [&Check; 37] = [
     &istiod_ready::CHECK,
     &istiod_version::CHECK,
     &istiod_redundancy::CHECK,
+    &control_plane::CHECK,
     &proxy_version::CHECK,
     &proxy_skew::CHECK,
     &definitions::CHECK,
@@ -83,6 +86,7 @@ pub const ALL: [&Check; 37] = [
     &workloads_ready::CHECK,
     &restart_strategy::CHECK,
     &restart_injection::CHECK,
+    &injection::CHECK,
     &restart_strays::CHECK,
     &restart_gaps::CHECK,
     &restart_budgets::CHECK,
@@ -91,6 +95,17 @@ pub const ALL: [&Check; 37] = [
     &integration::CHECK,
     &baseline::CHECK,
     &monitors::CHECK,
+];
+
+/// Those whose answer must be no worse after the change than before it.
+pub const AFTER: [&Check; 7] = [
+    &eks_active::CHECK,
+    &eks_health::CHECK,
+    &system_pods::CHECK,
+    &definitions::CHECK,
+    &webhooks::CHECK,
+    &flux_suspended::CHECK,
+    &kustomizations_ready::CHECK,
 ];
 
 /// One question.
@@ -182,6 +197,10 @@ pub enum Source {
     SystemPods,
     /// Istio's own pods, and every proxy.
     Mesh,
+    /// istiod's own counters.
+    ControlPlane,
+    /// Pods that are given to the API server as a dry run.
+    Injection,
     /// CustomResourceDefinitions.
     Definitions,
     /// Webhook configurations, and the endpoints of their services.
@@ -206,7 +225,7 @@ pub enum Source {
 
 impl Source {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Eks,
         Self::KubernetesVersion,
         Self::Nodes,
@@ -217,11 +236,13 @@ impl Source {
         Self::Workloads,
         Self::SystemPods,
         Self::Mesh,
+        Self::ControlPlane,
         Self::Definitions,
         Self::Webhooks,
         Self::Budgets,
         Self::EnvoyFilters,
         Self::Namespaces,
+        Self::Injection,
         Self::Strays,
         Self::Memory,
         Self::Integration,
@@ -242,6 +263,8 @@ impl Source {
             Self::Workloads => "WORKLOADS_UNREAD",
             Self::SystemPods => "SYSTEM_PODS_UNREAD",
             Self::Mesh => "MESH_UNREAD",
+            Self::ControlPlane => "CONTROL_PLANE_UNREAD",
+            Self::Injection => "INJECTION_UNTRIED",
             Self::Definitions => "DEFINITIONS_UNREAD",
             Self::Webhooks => "WEBHOOKS_UNREAD",
             Self::Budgets => "BUDGETS_UNREAD",
@@ -276,6 +299,8 @@ impl Source {
             Self::Workloads => "pods with proxies and their workloads",
             Self::SystemPods => "pods of kube-system and istio-system",
             Self::Mesh => "Istio's own pods and every proxy",
+            Self::ControlPlane => "istiod's metrics",
+            Self::Injection => "what the injector does with a pod that is never made",
             Self::Definitions => "CustomResourceDefinitions",
             Self::Webhooks => "webhook configurations and endpoints of their services",
             Self::Budgets => "PodDisruptionBudgets",
@@ -307,6 +332,8 @@ impl Subject<'_> {
             Source::Workloads => self.facts.workloads.as_ref().err(),
             Source::SystemPods => self.facts.system_pods.as_ref().err(),
             Source::Mesh => self.facts.mesh.as_ref().err(),
+            Source::ControlPlane => self.facts.control_plane.as_ref().err(),
+            Source::Injection => self.facts.injection.as_ref().err(),
             Source::Definitions => self.facts.definitions.as_ref().err(),
             Source::Webhooks => self.facts.webhooks.as_ref().err(),
             Source::Budgets => self.facts.budgets.as_ref().err(),
@@ -322,22 +349,29 @@ impl Subject<'_> {
 
     /// Every finding of every check. No finding is a pass.
     pub fn findings(&self) -> Vec<Finding> {
+        self.findings_of(&ALL)
+    }
+
+    /// Every finding of these checks.
+    pub fn findings_of(&self, checks: &[&'static Check]) -> Vec<Finding> {
         let (mut found, mut open) = (Vec::new(), Vec::new());
-        for check in ALL {
+        for check in checks {
             match (check.find)(self) {
                 Some(of_it) => found.extend(of_it),
-                None => open.push(check),
+                None => open.push(*check),
             }
         }
-        found.extend(self.questions(&open));
+        found.extend(self.questions(checks, &open));
         found
     }
 
     /// What is not known, one finding for each reason.
-    fn questions(&self, open: &[&Check]) -> Vec<Finding> {
+    fn questions(&self, asked: &[&Check], open: &[&Check]) -> Vec<Finding> {
         let mut told: Vec<&str> = Vec::new();
         let mut found = Vec::new();
-        for (source, unread) in Source::ALL.into_iter().filter_map(|one| Some((one, self.unread(one)?))) {
+        let is_asked = |one: &Source| asked.iter().any(|check| check.reads.contains(one));
+        let sources = Source::ALL.into_iter().filter(is_asked);
+        for (source, unread) in sources.filter_map(|one| Some((one, self.unread(one)?))) {
             // A cluster that cannot be reached has one reason, and many things that cannot be read for it.
             if told.contains(&unread.why.as_str()) {
                 continue;
@@ -406,7 +440,7 @@ impl Subject<'_> {
 }
 
 /// The first names of many.
-fn first(names: &[String]) -> String {
+pub(crate) fn first(names: &[String]) -> String {
     let shown: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
     let more = names.len().saturating_sub(shown.len());
     if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }

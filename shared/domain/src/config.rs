@@ -208,6 +208,8 @@ pub struct PolicyConfig {
     pub restart_seconds_per_pod: u32,
     /// Workloads of one cluster restarted at the same time, after the first one alone.
     pub max_unavailable_workloads: u32,
+    /// Proxies that must be at the new version in the end, percent of those that GUARD restarts. Those beyond are told.
+    pub min_proxies_at_target_percent: u32,
     /// Time between two looks at the soak, minutes.
     pub soak_look_minutes: u32,
     /// How long the judge may wait for missing data after the soak, minutes.
@@ -263,6 +265,7 @@ impl Default for PolicyConfig {
             restart_timeout_minutes: 120,
             restart_seconds_per_pod: 45,
             max_unavailable_workloads: 5,
+            min_proxies_at_target_percent: 100,
             soak_look_minutes: 10,
             soak_data_grace_minutes: 60,
             soak_extension_minutes: 30,
@@ -384,6 +387,12 @@ impl Config {
             (1..=3_600).contains(&seconds),
             "policy.restart_seconds_per_pod",
             format!("{seconds} is not between 1 and 3600"),
+        );
+        let share = self.policy.min_proxies_at_target_percent;
+        check(
+            (1..=100).contains(&share),
+            "policy.min_proxies_at_target_percent",
+            format!("{share} is not between 1 and 100"),
         );
         let extensions = self.policy.soak_extensions_max;
         check(

@@ -1,9 +1,11 @@
 //! What adapters report about a cluster, in plain words of our own. No vendor's type comes this far.
 
 mod base;
+mod control_plane;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod flux;
+mod injection;
 mod measured;
 mod mesh;
 mod selector;
@@ -16,9 +18,11 @@ use serde::{Deserialize, Serialize};
 use crate::{IstioVersion, Reading, Unread};
 
 pub use base::{BaseFacts, Standing};
+pub use control_plane::ControlPlaneFacts;
 pub use flux::{
     Condition, FluxFacts, HelmReleaseFacts, KustomizationFacts, SourceFacts, SourceKind, SourceRef,
 };
+pub use injection::{InjectionProbe, ProbeOutcome};
 pub use measured::{IntegrationMode, MemoryFacts};
 pub use mesh::{ContainerEnd, MeshPodFacts, MeshRole};
 pub use selector::{LabelSelector, Operator, Requirement};
@@ -119,6 +123,10 @@ pub struct ClusterFacts {
     pub system_pods: Reading<Vec<PodFacts>>,
     /// Istio's own pods and every proxy, one by one.
     pub mesh: Reading<Vec<MeshPodFacts>>,
+    /// What istiod counts about itself.
+    pub control_plane: Reading<ControlPlaneFacts>,
+    /// What the injector does with pods that are never made.
+    pub injection: Reading<Vec<InjectionProbe>>,
     /// Definitions of Istio and the Gateway API.
     pub definitions: Reading<Vec<DefinitionFacts>>,
     /// Istio's webhook configurations.
@@ -145,6 +153,8 @@ impl ClusterFacts {
             strays: Err(why.clone()),
             system_pods: Err(why.clone()),
             mesh: Err(why.clone()),
+            control_plane: Err(why.clone()),
+            injection: Err(why.clone()),
             definitions: Err(why.clone()),
             webhooks: Err(why.clone()),
             budgets: Err(why.clone()),
@@ -167,6 +177,8 @@ impl ClusterFacts {
             system_pods,
             // Of the same list as the cluster's own pods.
             mesh: _,
+            control_plane,
+            injection,
             definitions,
             webhooks,
             budgets,
@@ -182,6 +194,8 @@ impl ClusterFacts {
             istiod.as_ref().err(),
             workloads.as_ref().err(),
             system_pods.as_ref().err(),
+            control_plane.as_ref().err(),
+            injection.as_ref().err(),
             definitions.as_ref().err(),
             webhooks.as_ref().err(),
             budgets.as_ref().err(),

@@ -51,11 +51,12 @@ pub use config::{
     KubernetesOverride, OnUnknown, PolicyConfig, RollbackConfig, RollbackScope, Thresholds, ValidationConfig,
 };
 pub use facts::{
-    BaseFacts, BudgetFacts, ClusterFacts, Condition, ContainerEnd, DefinitionFacts, EksFacts,
-    EnvoyFilterFacts, FluxFacts, HelmReleaseFacts, IntegrationMode, IstiodFacts, KustomizationFacts,
-    LabelSelector, MemoryFacts, MeshPodFacts, MeshRole, MonitorFacts, NamespaceFacts, NodeFacts, Operator,
-    PodFacts, Requirement, Rolling, RolloutCounts, RolloutFacts, SourceFacts, SourceKind, SourceRef,
-    Standing, TemplateFacts, TrafficWindow, WebhookFacts, WorkloadFacts, WorkloadKind, WorkloadRef,
+    BaseFacts, BudgetFacts, ClusterFacts, Condition, ContainerEnd, ControlPlaneFacts, DefinitionFacts,
+    EksFacts, EnvoyFilterFacts, FluxFacts, HelmReleaseFacts, InjectionProbe, IntegrationMode, IstiodFacts,
+    KustomizationFacts, LabelSelector, MemoryFacts, MeshPodFacts, MeshRole, MonitorFacts, NamespaceFacts,
+    NodeFacts, Operator, PodFacts, ProbeOutcome, Requirement, Rolling, RolloutCounts, RolloutFacts,
+    SourceFacts, SourceKind, SourceRef, Standing, TemplateFacts, TrafficWindow, WebhookFacts, WorkloadFacts,
+    WorkloadKind, WorkloadRef,
 };
 pub use finding::{Finding, Severity, Verdict};
 pub use freeze::FreezeWindow;

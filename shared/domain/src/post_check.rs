@@ -1,23 +1,104 @@
-//! Is the cluster at the version it should be at, in control plane, charts and data plane?
+//! Is the cluster at the version it should be at, in control plane, charts and data plane, and no worse than before?
 
-use crate::checks::Source;
+mod before;
+mod control_plane;
+mod crashes;
+
+use jiff::Timestamp;
+
+use crate::checks::{Source, Subject, first, injection, nodes_ready};
+use crate::compatibility::Compatibility;
+use crate::retirement::Retirement;
+use crate::skew::Skew;
 use crate::{
-    ClusterFacts, Finding, HelmReleaseFacts, IstioVersion, IstiodFacts, NodeFacts, Reading, WorkloadFacts,
+    ClusterFacts, Config, Direction, Finding, HelmReleaseFacts, IstioVersion, IstiodFacts, PlannedCluster,
+    Reading, Unread, WorkloadFacts,
 };
 
-/// Every finding against the expected version. No finding is a pass, and what could not be read is one.
-pub fn findings(cluster: &str, facts: &ClusterFacts, expected: &IstioVersion) -> Vec<Finding> {
-    let mut look = Look { cluster, expected, found: Vec::new(), told: Vec::new() };
-    look.at(Source::Istiod, &facts.istiod, Look::control_plane);
-    look.at(Source::Flux, &facts.flux, |look, flux| look.charts(&flux.releases));
-    look.at(Source::Workloads, &facts.workloads, |look, workloads| look.data_plane(workloads));
-    look.at(Source::Nodes, &facts.nodes, |look, nodes| look.nodes(nodes));
-    look.found
+pub use before::{Before, restarts};
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct After<'a> {
+    /// The cluster's part of the plan.
+    pub planned: &'a PlannedCluster,
+    /// Which version it should be at.
+    pub direction: Direction,
+    /// What it says.
+    pub facts: &'a ClusterFacts,
+    /// What it said before the change; `None` where nobody asked.
+    pub before: Option<&'a Before<'a>>,
+    /// Rules.
+    pub config: &'a Config,
+    /// The built-in table.
+    pub compatibility: &'a Compatibility,
+    /// How far proxies and istiod may be apart.
+    pub skew: &'a Skew,
+    /// Hosts that go away.
+    pub retirement: &'a Retirement,
+    /// The time.
+    pub now: Timestamp,
+}
+
+impl After<'_> {
+    /// Every finding against the expected version, and against the state before. No finding is a pass, and what could not
+    /// be read is one.
+    pub fn findings(&self) -> Vec<Finding> {
+        let Self { planned, direction, facts, before, config, compatibility, skew, retirement, now } = *self;
+        let cluster = planned.record.cluster_id.as_str();
+        let min_share = config.policy.min_proxies_at_target_percent;
+        let expected = planned.to(direction);
+        let mut look = Look { cluster, expected, min_share, found: Vec::new(), told: Vec::new() };
+        look.at(Source::Istiod, &facts.istiod, Look::control_plane);
+        look.at(Source::Flux, &facts.flux, |look, flux| look.charts(&flux.releases));
+        look.at(Source::Workloads, &facts.workloads, |look, workloads| look.data_plane(workloads));
+        look.at(Source::Strays, &facts.strays, |look, strays| look.strays(strays));
+        // As many may be down as before an upgrade. That an autoscaler cordons some is no reason to go back.
+        look.at(Source::Nodes, &facts.nodes, |look, nodes| {
+            let found = nodes_ready::findings(cluster, nodes, &config.policy);
+            look.found.extend(found.into_iter().filter(|finding| !finding.code.starts_with("NODE_CORDONED")));
+        });
+        look.at(Source::ControlPlane, &facts.control_plane, |look, now| {
+            let pods = facts.mesh.as_ref().map(Vec::as_slice).unwrap_or_default();
+            look.found.extend(control_plane::findings(cluster, now, pods, before));
+        });
+        look.at(Source::Injection, &facts.injection, |look, probes| {
+            look.found.extend(injection::findings(cluster, probes, expected));
+        });
+        look.at(Source::SystemPods, &facts.mesh, |look, pods| {
+            look.found.extend(crashes::findings(cluster, pods, before));
+        });
+        // None of these is asked by what is compared; traffic and monitors have a gate of their own.
+        let not_asked = || Unread::for_good("not asked");
+        let (base, baseline, monitors) = (Err(not_asked()), Err(not_asked()), Err(not_asked()));
+        let (memory, integration) = (Err(not_asked()), Err(not_asked()));
+        let subject = Subject {
+            planned,
+            facts,
+            base: &base,
+            baseline: &baseline,
+            memory: &memory,
+            integration: &integration,
+            monitors: &monitors,
+            config,
+            compatibility,
+            skew,
+            retirement,
+            now,
+        };
+        let new = before::what_is_new(&subject, before);
+        let (told, mut found) = (look.told, look.found);
+        // The same list that cannot be read is told once.
+        found.extend(new.into_iter().filter(|finding| !told.iter().any(|why| finding.message.contains(why))));
+        found
+    }
 }
 
 struct Look<'a> {
     cluster: &'a str,
     expected: &'a IstioVersion,
+    /// Proxies that must be at the version, percent of those that are restarted.
+    min_share: u32,
     found: Vec<Finding>,
     /// Reasons that were told: a cluster that cannot be reached has one for everything.
     told: Vec<&'a str>,
@@ -83,30 +164,40 @@ impl<'a> Look<'a> {
         }
     }
 
+    /// Proxies beyond the share that must be there are stragglers: told, each with its owner, and no reason to go back.
     fn data_plane(&mut self, workloads: &[WorkloadFacts]) {
+        let count =
+            |workload: &WorkloadFacts| workload.proxies.iter().map(|(_, pods)| u64::from(*pods)).sum::<u64>();
+        let all: u64 = workloads.iter().map(count).sum();
+        let behind: u64 = workloads.iter().map(|one| u64::from(one.pods_not_at(self.expected))).sum();
+        let are_enough = (all - behind) * 100 >= all * u64::from(self.min_share);
         for workload in workloads {
             let wrong = workload.pods_not_at(self.expected);
-            if wrong > 0 || !workload.counts.is_complete() {
-                self.found.push(Finding::blocking(
-                    "PROXY_VERSION",
-                    format!("{}: {}", self.cluster, workload.workload),
-                    format!(
-                        "{wrong} pods without proxy {}, {} of {} ready",
-                        self.expected, workload.counts.ready, workload.counts.desired
-                    ),
-                    "look at the workload's pods and events",
-                ));
+            let is_complete = workload.counts.is_complete();
+            if wrong == 0 && is_complete {
+                continue;
             }
+            let subject = format!("{}: {}", self.cluster, workload.workload);
+            let message = format!(
+                "{wrong} pods without proxy {}, {} of {} ready",
+                self.expected, workload.counts.ready, workload.counts.desired
+            );
+            let remedy = "look at the workload's pods and events";
+            self.found.push(if are_enough && is_complete {
+                Finding::warning("PROXY_VERSION", subject, message, remedy)
+            } else {
+                Finding::blocking("PROXY_VERSION", subject, message, remedy)
+            });
         }
     }
 
-    fn nodes(&mut self, nodes: &[NodeFacts]) {
-        for node in nodes.iter().filter(|node| !node.is_ready) {
-            self.found.push(Finding::blocking(
-                "NODE_NOT_READY",
-                format!("{}: node {}", self.cluster, node.name),
-                "not Ready",
-                "mend or replace the node",
+    fn strays(&mut self, strays: &[String]) {
+        if !strays.is_empty() {
+            self.found.push(Finding::warning(
+                "PROXY_NOT_RESTARTED",
+                self.cluster,
+                format!("{} pods with proxies are not restarted by GUARD: {}", strays.len(), first(strays)),
+                "restart them by hand, or let their owners do it: their proxies keep the old version",
             ));
         }
     }
@@ -114,18 +205,32 @@ impl<'a> Look<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::facts::fixtures::healthy;
-    use crate::{Unread, Verdict};
+    use crate::{ProbeOutcome, Verdict};
 
     fn v(s: &str) -> IstioVersion {
         IstioVersion::parse(s).unwrap()
     }
 
+    fn after(facts: &ClusterFacts, before: Option<&Before<'_>>, config: &Config) -> Vec<Finding> {
+        let mut planned = crate::plan::fixtures::plan().clusters.remove(0);
+        planned.new = v("1.30.5");
+        let (direction, compatibility) = (Direction::Upgrade, &Compatibility::built_in().unwrap());
+        let skew = &Skew::built_in().unwrap();
+        let (retirement, now) = (&Retirement::built_in().unwrap(), Timestamp::UNIX_EPOCH);
+        let planned = &planned;
+        After { planned, direction, facts, before, config, compatibility, skew, retirement, now }.findings()
+    }
+
     fn verdict(bend: impl FnOnce(&mut ClusterFacts)) -> Verdict {
         let mut facts = healthy(&v("1.30.5"));
         bend(&mut facts);
-        Verdict::of(&findings("c1", &facts, &v("1.30.5")))
+        let restarts = restarts(&healthy(&v("1.29.3")));
+        let before = Before { restarts, ..Before::default() };
+        Verdict::of(&after(&facts, Some(&before), &Config::default()))
     }
 
     #[test]
@@ -144,6 +249,8 @@ mod tests {
         );
         assert_eq!(verdict(|f| f.workloads.as_mut().unwrap()[0].proxies.push((None, 1))), Verdict::Fail);
         assert_eq!(verdict(|f| f.workloads.as_mut().unwrap()[0].counts.ready = 1), Verdict::Fail);
+        let old = ProbeOutcome::Injected(Some(v("1.29.3")));
+        assert_eq!(verdict(|f| f.injection.as_mut().unwrap()[0].outcome = old), Verdict::Fail);
         assert_eq!(verdict(|f| f.nodes.as_mut().unwrap()[0].is_ready = false), Verdict::Fail);
     }
 
@@ -160,6 +267,68 @@ mod tests {
         assert_eq!(verdict(|f| f.istiod = Err(unread("403"))), Verdict::Unknown);
         assert_eq!(verdict(|f| f.workloads = Err(unread("403"))), Verdict::Unknown);
         let nothing = ClusterFacts::unread(&unread("unreachable"));
-        assert_eq!(findings("c1", &nothing, &v("1.30.5")).len(), 1, "one reason is told once");
+        assert_eq!(after(&nothing, None, &Config::default()).len(), 1, "one reason is told once");
+        assert_eq!(verdict(|f| f.mesh = Err(unread("403"))), Verdict::Unknown);
+        assert_eq!(verdict(|f| f.control_plane = Err(unread("403"))), Verdict::Unknown);
+        assert_eq!(verdict(|f| f.strays = Err(unread("403"))), Verdict::Unknown);
+        assert_eq!(verdict(|f| f.webhooks = Err(unread("403"))), Verdict::Unknown);
+    }
+
+    /// What the pre-check lets through must not take a cluster back afterwards.
+    #[test]
+    fn as_many_nodes_may_be_down_as_before() {
+        let down = |count: usize| {
+            verdict(|facts| {
+                let one = facts.nodes.as_ref().unwrap()[0].clone();
+                let mut nodes = vec![one; 20];
+                nodes.iter_mut().take(count).for_each(|node| node.is_ready = false);
+                facts.nodes = Ok(nodes);
+            })
+        };
+        assert_eq!((down(1), down(2)), (Verdict::Pass, Verdict::Fail));
+    }
+
+    /// A webhook that was broken before is not the change's doing; one that broke with it is.
+    #[test]
+    fn what_was_so_before_is_no_finding_and_what_is_new_is() {
+        let mut facts = healthy(&v("1.30.5"));
+        facts.webhooks.as_mut().unwrap()[0].ready_endpoints = 0;
+        let new = after(
+            &facts,
+            Some(&Before { restarts: BTreeMap::new(), findings: &[], control_plane: None }),
+            &Config::default(),
+        );
+        assert_eq!(
+            (new.len(), new[0].code.as_str(), Verdict::of(&new)),
+            (1, "WEBHOOK_UNREACHABLE", Verdict::Fail)
+        );
+        let before = Before { findings: &new, restarts: BTreeMap::new(), control_plane: None };
+        assert_eq!(after(&facts, Some(&before), &Config::default()), []);
+        let of_unknown_age = after(&facts, None, &Config::default());
+        assert_eq!(Verdict::of(&of_unknown_age), Verdict::Pass);
+        assert!(of_unknown_age[0].message.ends_with("(whether it was so before the change is not known)"));
+    }
+
+    #[test]
+    fn stragglers_within_the_share_are_told_and_stop_nothing() {
+        let mut facts = healthy(&v("1.30.5"));
+        facts.workloads.as_mut().unwrap()[0].proxies = vec![(Some(v("1.30.5")), 9), (Some(v("1.29.3")), 1)];
+        let mut config = Config::default();
+        assert_eq!(Verdict::of(&after(&facts, None, &config)), Verdict::Fail);
+        config.policy.min_proxies_at_target_percent = 90;
+        let found = after(&facts, None, &config);
+        assert_eq!((found.len(), found[0].code.as_str()), (1, "PROXY_VERSION"));
+        assert_eq!(Verdict::of(&found), Verdict::Pass);
+        facts.workloads.as_mut().unwrap()[0].counts.ready = 1;
+        assert_eq!(Verdict::of(&after(&facts, None, &config)), Verdict::Fail, "not ready is no straggler");
+    }
+
+    #[test]
+    fn strays_are_told_with_their_owners() {
+        let mut facts = healthy(&v("1.30.5"));
+        facts.strays = Ok(vec!["shop/Rollout checkout".into()]);
+        let found = after(&facts, None, &Config::default());
+        assert_eq!(Verdict::of(&found), Verdict::Pass);
+        assert!(found[0].message.ends_with("shop/Rollout checkout"), "{}", found[0]);
     }
 }

@@ -1,16 +1,21 @@
-//! `post-check`: is the cluster at the version it should be at?
+//! `post-check`: is the cluster at the version it should be at, and no worse than before?
 //!
 //! After an upgrade at the new version, after a rollback at the old one. Reads; changes only the status, on the way up.
 //! Safe to run twice.
 
 use std::sync::Arc;
 
-use guard_domain::{ClusterFacts, ClusterId, ClusterStatus, Direction, Verdict, post_check};
+use guard_domain::compatibility::Compatibility;
+use guard_domain::post_check::{After, Before};
+use guard_domain::retirement::Retirement;
+use guard_domain::skew::Skew;
+use guard_domain::{ClusterFacts, ClusterId, ClusterStatus, Direction, Verdict};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::Analyst;
 use crate::ledger::{Ledger, RunRef};
+use crate::pre_check::PreCheckEntry;
 use crate::task::Task;
 use crate::{ClusterHealthReader, ConfigurationAnalyzer, ErrorName, TaskError};
 
@@ -61,7 +66,30 @@ impl Task for PostCheck {
         }
         let facts = self.health.health(&planned.record, plan.config.policy.cluster_read()).await;
         let facts = facts.unwrap_or_else(|error| ClusterFacts::unread(&error.into()));
-        let mut findings = post_check::findings(cluster_id.as_str(), &facts, planned.to(direction));
+        let compatibility = Compatibility::built_in()
+            .map_err(|error| TaskError::internal(format!("compatibility table: {error}")))?;
+        let skew = Skew::built_in().map_err(|error| TaskError::internal(format!("skew table: {error}")))?;
+        let retirement = Retirement::built_in()
+            .map_err(|error| TaskError::internal(format!("retirement table: {error}")))?;
+        let kept: Option<PreCheckEntry> =
+            self.ledger.read(&run.run_id, &format!("pre-check#{cluster_id}")).await?;
+        let before = kept.as_ref().map(|kept| Before {
+            findings: &kept.findings,
+            restarts: kept.restarts.clone(),
+            control_plane: kept.control_plane.as_ref(),
+        });
+        let after = After {
+            planned,
+            direction,
+            facts: &facts,
+            before: before.as_ref(),
+            config: &plan.config,
+            compatibility: &compatibility,
+            skew: &skew,
+            retirement: &retirement,
+            now: self.ledger.clock.now(),
+        };
+        let mut findings = after.findings();
         let analyst = Analyst { analyzer: &*self.analyzer, planned, policy: &plan.config.policy };
         findings.extend(analyst.after(&self.ledger, &run, direction).await?);
         let verdict = Verdict::of(&findings);

@@ -16,9 +16,9 @@ use guard_domain::restart_plan::RestartPlan;
 use guard_domain::retirement::Retirement;
 use guard_domain::skew::Skew;
 use guard_domain::{
-    BaseFacts, ClusterFacts, ClusterId, ClusterRecord, ClusterStatus, Direction, FileContent, Finding,
-    IntegrationMode, MemoryFacts, MonitorFacts, Plan, PlannedCluster, Reading, Standing, TrafficWindow,
-    Unread, Verdict, manifest,
+    BaseFacts, ClusterFacts, ClusterId, ClusterRecord, ClusterStatus, ControlPlaneFacts, Direction,
+    FileContent, Finding, IntegrationMode, MemoryFacts, MonitorFacts, Plan, PlannedCluster, Reading,
+    Standing, TrafficWindow, Unread, Verdict, manifest, post_check,
 };
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -91,6 +91,12 @@ pub struct PreCheckEntry {
     /// What Istio's analyzer said, for the comparison after the change; `None` where it gave no whole answer.
     #[serde(default)]
     pub analysis: Option<Seen>,
+    /// Restarts of Istio's containers so far, by pod.
+    #[serde(default)]
+    pub restarts: BTreeMap<String, u32>,
+    /// istiod's own counters so far; `None` where they could not be read.
+    #[serde(default)]
+    pub control_plane: Option<ControlPlaneFacts>,
     /// The Flux files that were checked.
     #[serde(default)]
     pub files: Option<FilesRead>,
@@ -283,6 +289,8 @@ impl Task for PreCheck {
             baseline_from: from,
             baseline_to: to,
             files: read.files.as_ref().ok().map(FluxFiles::as_read),
+            restarts: post_check::restarts(&read.facts),
+            control_plane: read.facts.control_plane.ok(),
             baseline: read.baseline.ok().flatten(),
             analysis,
             restart,

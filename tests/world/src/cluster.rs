@@ -37,6 +37,10 @@ pub(crate) struct Cluster {
     pub(crate) forbidden: Vec<String>,
     /// While this is set, everything else is forbidden to GUARD's role.
     pub(crate) allowed: Option<Vec<Grant>>,
+    /// What the injector does with a dry run, otherwise than it should.
+    pub(crate) injector_does: Option<Injector>,
+    /// What an istiod of a version has counted, by version and metric.
+    pub(crate) counters: BTreeMap<(String, String), u64>,
     /// What its API server shows otherwise than it is.
     pub(crate) bends: Vec<Bend>,
     /// Lists of which somebody reads page after page.
@@ -50,7 +54,7 @@ pub(crate) struct Cluster {
     pub(crate) born: Timestamp,
 }
 
-/// A rule of a ClusterRole: each of its verbs on each of its resources in each of its groups.
+/// A rule of a ClusterRole or a Role: each of its verbs on each of its resources in each of its groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// API groups; the core group is empty.
@@ -59,13 +63,27 @@ pub struct Grant {
     pub resources: Vec<String>,
     /// `get`, `list`, `patch`, ...
     pub verbs: Vec<String>,
+    /// The one namespace in which it holds; everywhere without.
+    pub namespace: Option<String>,
 }
 
 impl Grant {
-    pub(crate) fn allows(&self, verb: &str, group: &str, resource: &str) -> bool {
+    pub(crate) fn allows(&self, verb: &str, group: &str, resource: &str, namespace: Option<&str>) -> bool {
         let has = |list: &[String], wanted: &str| list.iter().any(|one| one == wanted || one == "*");
-        has(&self.groups, group) && has(&self.resources, resource) && has(&self.verbs, verb)
+        let is_there = self.namespace.as_deref().is_none_or(|one| Some(one) == namespace);
+        is_there && has(&self.groups, group) && has(&self.resources, resource) && has(&self.verbs, verb)
     }
+}
+
+/// What an injector does with a pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Injector {
+    /// It leaves the pod as it is.
+    Nothing,
+    /// It gives it a proxy of this image.
+    Image(String),
+    /// The API server cannot reach it.
+    Unreachable,
 }
 
 type Change = dyn Fn(&mut Vec<Value>) + Send + Sync;
@@ -99,6 +117,8 @@ impl Cluster {
             failing_upgrade: None,
             forbidden: Vec::new(),
             allowed: None,
+            injector_does: None,
+            counters: BTreeMap::new(),
             bends: Vec::new(),
             eks: Condition::default(),
             // The count of Datadog's older mode: this fleet has the newer one.

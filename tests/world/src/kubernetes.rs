@@ -4,6 +4,7 @@ mod create;
 mod discovery;
 mod flux_objects;
 mod form;
+mod istiod_metrics;
 pub(crate) mod list;
 mod objects;
 mod patch;
@@ -114,6 +115,19 @@ fn route(state: &mut State, call: &Call, cluster_id: &str) -> Answer {
     }
     let helm_version =
         state.clusters.get(cluster_id).map_or_else(String::new, |found| found.helm_version.clone());
+    if let ["api", "v1", "namespaces", namespace, "pods", pod, "proxy", "metrics"] = parts.as_slice()
+        && call.method == Method::GET
+    {
+        let resource = &resources::POD_PROXY;
+        let target =
+            Target { resource, namespace: Some((*namespace).to_owned()), name: Some((*pod).to_owned()) };
+        return forbidden(state, call, cluster_id, &user, &target).unwrap_or_else(|| {
+            state
+                .clusters
+                .get(cluster_id)
+                .map_or_else(unknown_path, |cluster| istiod_metrics::answer(cluster, namespace, pod))
+        });
+    }
     let target = match parts.as_slice() {
         ["api", version, rest @ ..] if !rest.is_empty() => Target::read("", version, rest),
         // The older versions have the same objects here.
@@ -173,8 +187,9 @@ fn forbidden(state: &State, call: &Call, cluster_id: &str, user: &User, target: 
     let plural = target.resource.plural;
     let denied = state.clusters.get(cluster_id).is_some_and(|found| {
         let group = target.resource.group;
+        let (verb, namespace) = (verb(call, target), target.namespace.as_deref());
         let has_no_grant =
-            |grants: &Vec<Grant>| !grants.iter().any(|grant| grant.allows(verb(call, target), group, plural));
+            |grants: &Vec<Grant>| !grants.iter().any(|grant| grant.allows(verb, group, plural, namespace));
         found.forbidden.iter().any(|one| one == plural) || found.allowed.as_ref().is_some_and(has_no_grant)
     });
     if !denied && matches!(user, User::Guard(_)) {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::World;
-use crate::cluster::{Bend, Grant};
+use crate::cluster::{Bend, Grant, Injector};
 use crate::datadog::{ActiveRegression, Shock, Silence};
 use crate::git::Note;
 use crate::gitlab::{MergeState, Project};
@@ -237,6 +237,20 @@ impl World {
     pub fn allow_only(&self, cluster_id: &str, grants: Vec<Grant>) {
         if let Some(cluster) = self.state().clusters.get_mut(cluster_id) {
             cluster.allowed = Some(grants);
+        }
+    }
+
+    /// The injector of a cluster does this with pods that are given as dry runs.
+    pub fn injector_does(&self, cluster_id: &str, what: Injector) {
+        if let Some(cluster) = self.state().clusters.get_mut(cluster_id) {
+            cluster.injector_does = Some(what);
+        }
+    }
+
+    /// An istiod of this version has counted so many of something that goes wrong, `pilot_total_xds_rejects` for one.
+    pub fn istiod_counts(&self, cluster_id: &str, istiod_version: &str, metric: &str, count: u64) {
+        if let Some(cluster) = self.state().clusters.get_mut(cluster_id) {
+            cluster.counters.insert((istiod_version.to_owned(), metric.to_owned()), count);
         }
     }
 

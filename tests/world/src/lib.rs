@@ -50,7 +50,7 @@ use jiff::Timestamp;
 use crate::call::Call;
 use crate::state::State;
 pub use by_reference::istio_files_by_reference;
-pub use cluster::Grant;
+pub use cluster::{Grant, Injector};
 pub use levers::Regression;
 pub use people::{ReceivedEvent, ReceivedMessage};
 pub use serve::{Pace, Served, serve};

@@ -92,7 +92,7 @@ impl OneCluster {
         let mut known = ClusterFacts::unread(&not_asked);
         known.kubernetes_version = version(&self.client).await.map_err(Unread::from);
         tell(&known, &[Source::KubernetesVersion]);
-        Box::pin(look::look(&self.client, known, within, tell)).await
+        Box::pin(look::look(&self.client, known, within, false, tell)).await
     }
 }
 

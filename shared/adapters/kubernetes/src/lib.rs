@@ -5,11 +5,13 @@
 
 mod budgets;
 mod client;
+mod control_plane;
 mod definitions;
 mod envoy_filters;
 mod error;
 mod flux;
 mod groups;
+mod injection;
 mod istiod;
 #[cfg(feature = "kubeconfig")]
 pub mod kubeconfig;
@@ -92,7 +94,7 @@ impl ClusterHealthReader for Clusters {
             kubernetes_version: Ok(access.kubernetes_version),
             ..ClusterFacts::unread(&why)
         };
-        Ok(Box::pin(look::look(&client, known, within, &|_, _| {})).await)
+        Ok(Box::pin(look::look(&client, known, within, true, &|_, _| {})).await)
     }
 }
 

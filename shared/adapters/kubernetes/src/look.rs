@@ -9,14 +9,15 @@ use guard_tasks::TaskError;
 use kube::Client;
 
 use crate::mesh::Mesh;
-use crate::{budgets, definitions, envoy_filters, flux, namespaces, nodes, webhooks};
+use crate::{budgets, definitions, envoy_filters, flux, injection, namespaces, nodes, webhooks};
 
 /// Reads every part. One that cannot be read, or not within its time, says so and takes nothing from the others. `tell` hears
-/// of each when it is there, with all that is known so far.
+/// of each when it is there, with all that is known so far. Without `dry_runs` nothing but lists and metrics is asked for.
 pub(crate) async fn look(
     client: &Client,
     known: ClusterFacts,
     within: Duration,
+    dry_runs: bool,
     tell: &(dyn Fn(&ClusterFacts, &[Source]) + Send + Sync),
 ) -> ClusterFacts {
     let facts = Mutex::new(known);
@@ -40,10 +41,18 @@ pub(crate) async fn look(
     }
     let mesh = async {
         let mut mesh = Some(Mesh::read(client, within).await);
-        let sources = [Source::Istiod, Source::Workloads, Source::Strays, Source::SystemPods, Source::Mesh];
+        let sources = [
+            Source::Istiod,
+            Source::Workloads,
+            Source::Strays,
+            Source::SystemPods,
+            Source::Mesh,
+            Source::ControlPlane,
+        ];
         put(&sources, &mut |facts| {
             if let Some(mesh) = mesh.take() {
                 facts.istiod = mesh.istiod;
+                facts.control_plane = mesh.control_plane;
                 facts.workloads = mesh.workloads;
                 facts.strays = mesh.strays;
                 facts.system_pods = mesh.system_pods;
@@ -60,6 +69,23 @@ pub(crate) async fn look(
             }
         });
     };
+    let injected = async {
+        let namespaces = in_time("namespaces", within, namespaces::facts(client)).await;
+        let injection = match &namespaces {
+            Ok(found) if dry_runs => {
+                in_time("a pod as a dry run", within, injection::facts(client, found)).await
+            }
+            Ok(_) => Err(Unread::for_good("no pod is tried: this only looks")),
+            Err(why) => Err(why.clone()),
+        };
+        let mut read = Some((namespaces, injection));
+        put(&[Source::Namespaces, Source::Injection], &mut |facts| {
+            if let Some((namespaces, injection)) = read.take() {
+                facts.namespaces = namespaces;
+                facts.injection = injection;
+            }
+        });
+    };
     // All at once: an API server that does not answer is waited for once.
     futures::join!(
         mesh,
@@ -69,7 +95,7 @@ pub(crate) async fn look(
         part!("webhooks", webhooks::facts(client), webhooks, Webhooks),
         part!("PodDisruptionBudgets", budgets::facts(client), budgets, Budgets),
         part!("EnvoyFilters", envoy_filters::facts(client), envoy_filters, EnvoyFilters),
-        part!("namespaces", namespaces::facts(client), namespaces, Namespaces),
+        injected,
     );
     facts.into_inner().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,18 +2,21 @@
 
 use std::time::Duration;
 
-use guard_domain::{IstiodFacts, MeshPodFacts, PodFacts, Reading, WorkloadFacts, WorkloadKind};
+use guard_domain::{
+    ControlPlaneFacts, IstiodFacts, MeshPodFacts, PodFacts, Reading, WorkloadFacts, WorkloadKind,
+};
 use kube::Client;
 
 use crate::look::in_time;
 use crate::pods::{self, MeshPod};
-use crate::{istiod, workload_object, workloads};
+use crate::{control_plane, istiod, workload_object, workloads};
 
 /// Each may be unread by itself.
 pub(crate) struct Mesh {
     pub(crate) pods: Reading<Vec<MeshPodFacts>>,
     pub(crate) system_pods: Reading<Vec<PodFacts>>,
     pub(crate) istiod: Reading<IstiodFacts>,
+    pub(crate) control_plane: Reading<ControlPlaneFacts>,
     pub(crate) workloads: Reading<Vec<WorkloadFacts>>,
     pub(crate) strays: Reading<Vec<String>>,
 }
@@ -32,6 +35,7 @@ impl Mesh {
                     pods: Err(why.clone()),
                     system_pods: Err(why.clone()),
                     istiod: Err(why.clone()),
+                    control_plane: Err(why.clone()),
                     workloads: Err(why.clone()),
                     strays: Err(why),
                 };
@@ -39,10 +43,14 @@ impl Mesh {
         };
         let istiod =
             deployments.as_deref().map(|found| istiod::facts(found, &pods.mesh)).map_err(Clone::clone);
-        let found = match deployments {
-            Ok(found) => in_time("workloads", within, workloads::facts(client, &pods.mesh, found)).await,
-            Err(why) => Err(why),
+        let owners = async {
+            match deployments {
+                Ok(found) => in_time("workloads", within, workloads::facts(client, &pods.mesh, found)).await,
+                Err(why) => Err(why),
+            }
         };
+        let counters = in_time("istiod's metrics", within, control_plane::facts(client, &pods.mesh));
+        let (found, control_plane) = futures::join!(owners, counters);
         let (workloads, strays) = match found {
             Ok((workloads, strays)) => (Ok(workloads), Ok(strays)),
             Err(why) => (Err(why.clone()), Err(why)),
@@ -51,6 +59,7 @@ impl Mesh {
             pods: Ok(pods.mesh.iter().map(MeshPod::facts).collect()),
             system_pods: Ok(pods.system),
             istiod,
+            control_plane,
             workloads,
             strays,
         }

@@ -15,7 +15,7 @@ pub(crate) async fn facts(client: &Client) -> Result<BTreeMap<String, NamespaceF
         let labels = &namespace.metadata.labels;
         let facts = NamespaceFacts {
             injection: labels.get("istio-injection").cloned(),
-            has_revision: labels.contains_key("istio.io/rev"),
+            revision: labels.get("istio.io/rev").cloned(),
         };
         Some((namespace.metadata.name, facts))
     });

@@ -10,7 +10,7 @@ use crate::list::{List, or_default};
 use crate::object::{Metadata, Owner, StatusCondition, is_ready};
 
 /// The sidecar, the only container of a gateway, and of ztunnel.
-const PROXY: &str = "istio-proxy";
+pub(crate) const PROXY: &str = "istio-proxy";
 
 /// The container that is the control plane.
 const CONTROL_PLANE: &str = "discovery";
@@ -43,7 +43,7 @@ pub(crate) struct MeshPod {
     pub(crate) role: MeshRole,
     pub(crate) version: Option<IstioVersion>,
     hub: String,
-    is_ready: bool,
+    pub(crate) is_ready: bool,
     restarts: u32,
     last_end: Option<ContainerEnd>,
 }

@@ -59,7 +59,7 @@ mod tests {
     fn labelled(injection: Option<&str>, revision: bool) -> impl FnOnce(&mut Scene) {
         let injection = injection.map(str::to_owned);
         move |scene| {
-            let facts = NamespaceFacts { injection, has_revision: revision };
+            let facts = NamespaceFacts { injection, revision: revision.then(|| "canary".to_owned()) };
             scene.facts.namespaces.as_mut().unwrap().insert("shop".into(), facts);
         }
     }

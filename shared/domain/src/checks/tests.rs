@@ -61,6 +61,9 @@ impl Scene {
         for pod in self.facts.mesh.as_mut().unwrap() {
             pod.version = Some(from.clone());
         }
+        for probe in self.facts.injection.as_mut().unwrap() {
+            probe.outcome = crate::ProbeOutcome::Injected(Some(from.clone()));
+        }
         for workload in self.facts.workloads.as_mut().unwrap() {
             workload.proxies = vec![(Some(from.clone()), 3)];
         }
@@ -108,6 +111,8 @@ impl Scene {
             Source::Workloads => self.facts.workloads = Err(unread),
             Source::SystemPods => self.facts.system_pods = Err(unread),
             Source::Mesh => self.facts.mesh = Err(unread),
+            Source::ControlPlane => self.facts.control_plane = Err(unread),
+            Source::Injection => self.facts.injection = Err(unread),
             Source::Definitions => self.facts.definitions = Err(unread),
             Source::Webhooks => self.facts.webhooks = Err(unread),
             Source::Budgets => self.facts.budgets = Err(unread),

@@ -148,6 +148,15 @@ pub(crate) fn healthy(version: &IstioVersion) -> ClusterFacts {
             restarts: 0,
             last_end: None,
         }]),
+        control_plane: Ok(ControlPlaneFacts {
+            connected: vec![(Some(version.clone()), 3)],
+            pushes: 1_000,
+            ..ControlPlaneFacts::default()
+        }),
+        injection: Ok(vec![InjectionProbe {
+            revision: "default".into(),
+            outcome: ProbeOutcome::Injected(Some(version.clone())),
+        }]),
         definitions: Ok(vec![
             definition("virtualservices.networking.istio.io", true),
             definition("gateways.gateway.networking.k8s.io", false),
@@ -162,7 +171,7 @@ pub(crate) fn healthy(version: &IstioVersion) -> ClusterFacts {
         envoy_filters: Ok(vec![]),
         namespaces: Ok([(
             "shop".to_owned(),
-            NamespaceFacts { injection: Some("enabled".into()), has_revision: false },
+            NamespaceFacts { injection: Some("enabled".into()), revision: None },
         )]
         .into()),
     }

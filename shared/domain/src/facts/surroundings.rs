@@ -95,8 +95,8 @@ pub struct EnvoyFilterFacts {
 pub struct NamespaceFacts {
     /// Label `istio-injection`.
     pub injection: Option<String>,
-    /// It has a label `istio.io/rev`.
-    pub has_revision: bool,
+    /// Label `istio.io/rev`.
+    pub revision: Option<String>,
 }
 
 impl NamespaceFacts {
@@ -105,7 +105,7 @@ impl NamespaceFacts {
     /// overruled by the pod but with "false".
     pub fn injects(&self, asks: Option<&str>, pod_has_revision: bool) -> bool {
         let refuses = asks == Some("false");
-        match (self.injection.as_deref(), self.has_revision) {
+        match (self.injection.as_deref(), self.revision.is_some()) {
             (Some("enabled"), _) | (None, true) => !refuses,
             (Some(_), _) => false,
             (None, false) => asks == Some("true") || (pod_has_revision && !refuses),

@@ -6,7 +6,7 @@ use super::form::Form;
 use super::{Target, bad_request, find, objects, status};
 use crate::call::{self, Answer, Call};
 use crate::chance;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Injector};
 use crate::state::{State, stamp};
 
 pub(super) fn create(state: &State, call: &Call, cluster_id: &str, target: &Target) -> Answer {
@@ -80,8 +80,15 @@ fn is_injected(pod: &Value, namespace: &Value) -> bool {
 
 /// Puts the sidecar in; `false` while no istiod is ready.
 fn inject(pod: &mut Value, cluster: &Cluster) -> bool {
-    let Some(version) = cluster.injector(0) else { return false };
-    let image = format!("docker.io/istio/proxyv2:{version}");
+    let image = match &cluster.injector_does {
+        Some(Injector::Nothing) => return true,
+        Some(Injector::Unreachable) => return false,
+        Some(Injector::Image(image)) => image.clone(),
+        None => {
+            let Some(version) = cluster.injector(0) else { return false };
+            format!("docker.io/istio/proxyv2:{version}")
+        }
+    };
     let has_own =
         |list: &Value| list.as_array().is_some_and(|all| all.iter().any(|one| one["name"] == "istio-proxy"));
     let spec = &mut pod["spec"];

@@ -70,7 +70,9 @@ pub(super) fn nodes(cluster: &Cluster) -> Vec<Value> {
 
 pub(super) fn namespaces(cluster: &Cluster) -> Vec<Value> {
     let mut injected: BTreeMap<&str, bool> =
-        ["default", "flux-system", "istio-system", "kube-system"].map(|name| (name, false)).into();
+        ["default", "flux-system", "guard-probe", "istio-system", "kube-system"]
+            .map(|name| (name, false))
+            .into();
     for workload in cluster.workloads.values() {
         let label = matches!(workload.role, Role::Application);
         *injected.entry(workload.namespace()).or_default() |= label;

@@ -27,6 +27,9 @@ const fn of(
     Resource { group, version, plural, kind, namespaced }
 }
 
+/// The way through the API server to what a pod serves. It is no list of objects.
+pub(super) static POD_PROXY: Resource = of("", "v1", "pods/proxy", "Pod", true);
+
 const SOURCE: &str = "source.toolkit.fluxcd.io";
 
 pub(super) static SERVED: [Resource; 21] = [

@@ -5,6 +5,8 @@ mod failures;
 #[cfg(test)]
 mod flux;
 #[cfg(test)]
+mod injector;
+#[cfg(test)]
 mod objects;
 #[cfg(test)]
 mod parts;

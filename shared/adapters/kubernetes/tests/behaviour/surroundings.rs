@@ -166,8 +166,8 @@ async fn budgets_namespaces_and_filters() {
     assert!(!budgets[0].selects("shop", &labels(&[])));
     assert_eq!(budgets[0].disruptions_allowed, Some(0));
     let namespaces = health.namespaces.unwrap();
-    assert_eq!(namespaces["a"], NamespaceFacts { injection: Some("enabled".into()), has_revision: false });
-    assert_eq!(namespaces["b"], NamespaceFacts { injection: None, has_revision: true });
+    assert_eq!(namespaces["a"], NamespaceFacts { injection: Some("enabled".into()), revision: None });
+    assert_eq!(namespaces["b"], NamespaceFacts { injection: None, revision: Some("x".into()) });
     let one = |name: &str, versions: &[&str]| EnvoyFilterFacts {
         name: name.into(),
         proxy_versions: versions.iter().map(|text| (*text).to_owned()).collect(),

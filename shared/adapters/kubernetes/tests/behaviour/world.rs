@@ -118,6 +118,10 @@ fn answer(lists: &BTreeMap<String, Vec<Value>>, call: &Call) -> http::Response<B
     if call.request.method() == http::Method::PATCH {
         return reply(200, &json!({"metadata": {"name": "any"}}));
     }
+    // A dry run answers with what would have been made.
+    if call.request.method() == http::Method::POST {
+        return plain(201, std::str::from_utf8(call.request.body()).unwrap());
+    }
     if path == "/apis" {
         return reply(200, &groups(lists));
     }
