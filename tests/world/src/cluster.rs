@@ -9,7 +9,8 @@ use crate::chance;
 use crate::conditions::{Condition, LEGACY_COUNT};
 use crate::flux::Flux;
 use crate::kubernetes::list::Lists;
-use crate::spec::{ClusterSpec, WorkloadKind, WorkloadSpec};
+use crate::measures::{Eviction, Roll, Tally};
+use crate::spec::{ClusterSpec, NodeFamily, WorkloadKind, WorkloadSpec};
 use crate::workload::{Key, Role, Surroundings, Workload};
 
 /// How many proxies ran each version from a moment on.
@@ -25,6 +26,12 @@ pub(crate) struct Cluster {
     pub(crate) revision: u64,
     pub(crate) flux: Flux,
     pub(crate) workloads: BTreeMap<Key, Workload>,
+    /// Those of them that are istiod.
+    pub(crate) istiods: Vec<Key>,
+    /// Each node's family.
+    pub(crate) nodes: Vec<NodeFamily>,
+    /// What is counted of the workloads, now and at the worst.
+    pub(crate) tally: Tally,
     /// Each change of the proxies' versions, oldest first.
     pub(crate) census: Vec<(Timestamp, Census)>,
     /// The most pods that were unavailable at the same time.
@@ -37,6 +44,8 @@ pub(crate) struct Cluster {
     pub(crate) forbidden: Vec<String>,
     /// While this is set, everything else is forbidden to GUARD's role.
     pub(crate) allowed: Option<Vec<Grant>>,
+    /// Nobody reaches the injector, whatever istiod does.
+    pub(crate) injector_down: bool,
     /// What the injector does with a dry run, otherwise than it should.
     pub(crate) injector_does: Option<Injector>,
     /// What an istiod of a version has counted, by version and metric.
@@ -105,18 +114,22 @@ impl Cluster {
         let hex_id = chance::hex(seed, &["eks", region, &spec.cluster_id], 32).to_uppercase();
         let flux = Flux::new(&spec.cluster_id);
         Self {
+            nodes: nodes_of(&spec),
             spec,
             hex_id,
             seed,
             revision: 1_000,
             flux,
             workloads: BTreeMap::new(),
+            istiods: Vec::new(),
+            tally: Tally::default(),
             census: Vec::new(),
             most_unavailable: 0,
             only_istiod: None,
             failing_upgrade: None,
             forbidden: Vec::new(),
             allowed: None,
+            injector_down: false,
             injector_does: None,
             counters: BTreeMap::new(),
             bends: Vec::new(),
@@ -129,12 +142,6 @@ impl Cluster {
         }
     }
 
-    /// How many nodes it has: one for each pod of its largest DaemonSet.
-    pub(crate) fn nodes(&self) -> usize {
-        let daemons = self.spec.workloads.iter().filter(|w| w.kind == WorkloadKind::DaemonSet);
-        daemons.map(|w| w.replicas as usize).max().unwrap_or(3).max(1)
-    }
-
     pub(crate) fn next_revision(&mut self) -> u64 {
         self.revision += 1;
         self.revision
@@ -143,30 +150,12 @@ impl Cluster {
     /// Makes a workload with all its pods ready, as it was before the story begins.
     pub(crate) fn add_workload(&mut self, spec: &WorkloadSpec, role: Role, version: &str, now: Timestamp) {
         let revision = self.next_revision();
-        let key = (spec.kind, spec.namespace.clone(), spec.name.clone());
-        let mut workload = Workload {
-            key: key.clone(),
-            role,
-            native_sidecar: spec.native_sidecar,
-            replicas: spec.replicas as usize,
-            version: version.to_owned(),
-            annotations: BTreeMap::new(),
-            template_annotations: BTreeMap::new(),
-            managers: BTreeMap::new(),
-            generation: 1,
-            observed_generation: 1,
-            settled_hash: String::new(),
-            rolling: false,
-            rollouts: 0,
-            pods: Vec::new(),
-            made: 0,
-            created: now,
-            changed: now,
-            resource_version: revision,
-            stalled_unless: None,
-        };
+        let mut workload = Workload::new(spec, role, version, now, revision);
         workload.populate(&self.surroundings(now, revision));
-        self.workloads.insert(key, workload);
+        if role == Role::Istiod && !self.istiods.contains(&workload.key) {
+            self.istiods.push(workload.key.clone());
+        }
+        self.workloads.insert(workload.key.clone(), workload);
     }
 
     fn surroundings(&self, now: Timestamp, resource_version: u64) -> Surroundings<'_> {
@@ -177,20 +166,18 @@ impl Cluster {
             injected: self.injector(resource_version),
             only_istiod: self.only_istiod.as_deref(),
             resource_version,
-            nodes: self.nodes(),
+            nodes: &self.nodes,
         }
     }
 
     /// The version that one of the ready istiod pods answers with; during a roll either can be asked.
     pub(crate) fn injector(&self, draw: u64) -> Option<String> {
-        let ready: Vec<&str> = self
-            .workloads
-            .values()
-            .filter(|workload| workload.role == Role::Istiod)
-            .flat_map(|workload| &workload.pods)
-            .filter(|pod| pod.ready)
-            .map(|pod| pod.version.as_str())
-            .collect();
+        if self.injector_down {
+            return None;
+        }
+        let istiods = self.istiods.iter().filter_map(|key| self.workloads.get(key));
+        let ready = istiods.flat_map(|workload| &workload.pods).filter(|pod| pod.ready);
+        let ready: Vec<&str> = ready.map(|pod| pod.version.as_str()).collect();
         let at = usize::try_from(chance::mix(self.seed ^ draw)).unwrap_or(0) % ready.len().max(1);
         ready.get(at).map(|version| (*version).to_owned())
     }
@@ -213,7 +200,7 @@ impl Cluster {
         self.workloads.get(key).is_none_or(Workload::settled)
     }
 
-    /// Changes a workload's template; `true` when that starts a roll that nobody drives yet.
+    /// Changes a workload's template; `true` when a step is due that nobody has planned yet.
     pub(crate) fn retemplate(
         &mut self,
         key: &Key,
@@ -228,10 +215,54 @@ impl Cluster {
             return false;
         }
         workload.generation += 1;
-        workload.rollouts += 1;
         workload.changed = now;
         workload.resource_version = revision;
-        !std::mem::replace(&mut workload.rolling, true)
+        self.tally.rolls.push(Roll::of(workload, now));
+        if workload.rolls_by_itself() {
+            workload.rollouts += 1;
+            workload.rolling = true;
+            workload.progressed = now;
+        }
+        !std::mem::replace(&mut workload.driven, true)
+    }
+
+    /// Pauses or resumes a Deployment; `true` when a step is due that nobody has planned yet.
+    pub(crate) fn pause(&mut self, key: &Key, now: Timestamp, paused: bool) -> bool {
+        let revision = self.next_revision();
+        let Some(workload) = self.workloads.get_mut(key).filter(|one| one.paused != paused) else {
+            return false;
+        };
+        workload.paused = paused;
+        workload.generation += 1;
+        workload.changed = now;
+        workload.progressed = now;
+        workload.resource_version = revision;
+        workload.rolling = !paused && workload.updated() < workload.pods.len();
+        if workload.rolling {
+            workload.rollouts += 1;
+            self.tally.rolls.push(Roll::of(workload, now));
+        }
+        !std::mem::replace(&mut workload.driven, true)
+    }
+
+    /// Takes a pod away for good; `true` when a step is due that nobody has planned yet.
+    pub(crate) fn evict(&mut self, key: &Key, pod: &str, now: Timestamp) -> bool {
+        let revision = self.next_revision();
+        let Some(workload) = self.workloads.get_mut(key) else { return false };
+        let Some(at) = workload.pods.iter().position(|one| one.name == pod) else { return false };
+        let gone = workload.pods.remove(at);
+        workload.resource_version = revision;
+        let is_new = !std::mem::replace(&mut workload.driven, true);
+        self.tally.evictions.push(Eviction {
+            at: now,
+            namespace: workload.namespace().to_owned(),
+            workload: workload.name().to_owned(),
+            pod: gone.name,
+            proxy: gone.proxy,
+        });
+        self.tally.count(workload);
+        self.note(now);
+        is_new
     }
 
     /// One step of a roll; says in how many seconds the next one is due.
@@ -239,27 +270,27 @@ impl Cluster {
         let revision = self.next_revision();
         let mut workload = self.workloads.remove(key)?;
         let next = workload.step(&self.surroundings(now, revision));
+        self.tally.count(&workload);
         self.workloads.insert(key.clone(), workload);
-        self.remember(now);
+        self.note(now);
         next
     }
 
-    /// Writes the proxies' versions into history and keeps the worst moment.
+    /// Counts every workload anew and writes it down.
     pub(crate) fn remember(&mut self, now: Timestamp) {
-        let census = self.proxies();
-        if self.census.last().is_none_or(|(_, last)| *last != census) {
-            self.census.push((now, census));
+        for gone in self.tally.keys().into_iter().filter(|key| !self.workloads.contains_key(key)) {
+            self.tally.leave(&gone);
         }
-        let unavailable = self.workloads.values().map(|w| w.replicas.saturating_sub(w.ready())).sum();
-        self.most_unavailable = self.most_unavailable.max(unavailable);
+        self.workloads.values().for_each(|workload| self.tally.count(workload));
+        self.note(now);
     }
 
-    fn proxies(&self) -> Census {
-        let mut census = Census::new();
-        for version in self.workloads.values().flat_map(|w| &w.pods).filter_map(|pod| pod.proxy.clone()) {
-            *census.entry(version).or_default() += 1;
+    /// Writes the proxies' versions into history and keeps the worst moment.
+    fn note(&mut self, now: Timestamp) {
+        if self.census.last().is_none_or(|(_, last)| *last != self.tally.proxies) {
+            self.census.push((now, self.tally.proxies.clone()));
         }
-        census
+        self.most_unavailable = self.most_unavailable.max(self.tally.unavailable);
     }
 
     /// The share of proxies at `from_version` or later at a moment of the past.
@@ -278,4 +309,16 @@ impl Cluster {
 pub(crate) fn numbers(version: &str) -> Vec<u64> {
     let plain = version.split(['-', '+']).next().unwrap_or_default();
     plain.split('.').map(|part| part.parse().unwrap_or(0)).collect()
+}
+
+/// Each node's family: those that were asked for, or one node for each pod of the largest DaemonSet.
+fn nodes_of(spec: &ClusterSpec) -> Vec<NodeFamily> {
+    let groups = spec.node_groups.iter();
+    let nodes: Vec<NodeFamily> = groups.flat_map(|group| (0..group.nodes).map(|_| group.family)).collect();
+    if !nodes.is_empty() {
+        return nodes;
+    }
+    let daemons = spec.workloads.iter().filter(|w| w.kind == WorkloadKind::DaemonSet);
+    let count = daemons.map(|w| w.replicas as usize).max().unwrap_or(3).max(1);
+    vec![NodeFamily::AmazonLinux2023; count]
 }

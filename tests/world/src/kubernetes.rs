@@ -1,13 +1,17 @@
 //! One cluster's API server.
 
+mod budgets;
 mod create;
 mod discovery;
+mod events;
 mod flux_objects;
 mod form;
 mod istiod_metrics;
 pub(crate) mod list;
+mod nodes;
 mod objects;
 mod patch;
+mod pod_status;
 mod pods;
 mod resources;
 mod selector;
@@ -22,7 +26,7 @@ use crate::call::{self, Answer, Call};
 use crate::cluster::Grant;
 use crate::state::State;
 use form::Form;
-use resources::Resource;
+use resources::{Resource, Scope};
 
 /// Kubernetes' `Status` object.
 fn status(code: u16, reason: &str, message: &str, details: &Value) -> Answer {
@@ -128,6 +132,11 @@ fn route(state: &mut State, call: &Call, cluster_id: &str) -> Answer {
                 .map_or_else(unknown_path, |cluster| istiod_metrics::answer(cluster, namespace, pod))
         });
     }
+    if let ["api", "v1", "namespaces", namespace, "pods", pod, "eviction"] = parts.as_slice()
+        && call.method == Method::POST
+    {
+        return budgets::evict(state, call, cluster_id, &user, (namespace, pod));
+    }
     let target = match parts.as_slice() {
         ["api", version, rest @ ..] if !rest.is_empty() => Target::read("", version, rest),
         // The older versions have the same objects here.
@@ -201,13 +210,15 @@ fn forbidden(state: &State, call: &Call, cluster_id: &str, user: &User, target: 
         |namespace| format!("in the namespace \"{namespace}\""),
     );
     let quoted = target.name.as_ref().map_or_else(String::new, |name| format!(" \"{name}\""));
-    let full = if group.is_empty() { plural.to_owned() } else { format!("{plural}.{group}") };
+    // Of a subresource the object is named first, and the subresource where it says what is refused.
+    let own = plural.split('/').next().unwrap_or_default();
+    let full = if group.is_empty() { own.to_owned() } else { format!("{own}.{group}") };
     let message = format!(
         "{full}{quoted} is forbidden: User \"{}\" cannot {} resource \"{plural}\" in API group \"{group}\" {scope}",
         user.name(),
         verb(call, target),
     );
-    let mut details = json!({ "kind": plural });
+    let mut details = json!({ "kind": own });
     if !group.is_empty() {
         details["group"] = json!(group);
     }
@@ -237,12 +248,6 @@ fn get(state: &State, call: &Call, cluster_id: &str, target: &Target, name: &str
 /// One object, by its place.
 fn find(state: &State, cluster_id: &str, target: &Target, name: &str) -> Option<Value> {
     let cluster = state.clusters.get(cluster_id)?;
-    let all = resources::all(state, cluster, target.resource);
-    all.into_iter().find(|object| {
-        object["metadata"]["name"] == name
-            && target
-                .namespace
-                .as_deref()
-                .is_none_or(|namespace| object["metadata"]["namespace"] == namespace)
-    })
+    let scope = Scope { namespace: target.namespace.as_deref(), name: Some(name) };
+    resources::within(state, cluster, target.resource, scope).into_iter().next()
 }

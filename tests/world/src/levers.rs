@@ -145,27 +145,7 @@ impl World {
         }
     }
 
-    /// While stalled, istiod pods of any other version than today's never become ready.
-    pub fn stall_istiod(&self, cluster_id: &str, stalled: bool) {
-        if let Some(cluster) = self.state().clusters.get_mut(cluster_id) {
-            cluster.only_istiod = stalled.then(|| cluster.istiod_version().map(str::to_owned)).flatten();
-        }
-    }
-
-    /// New pods of a workload never become ready, unless they have the sidecar version it has today.
-    pub fn stall_workload(&self, cluster_id: &str, namespace: &str, name: &str) {
-        self.with_workload(cluster_id, namespace, name, |workload| {
-            let today = workload.pods.first().and_then(|pod| pod.proxy.clone());
-            workload.stalled_unless = Some(today.unwrap_or_default());
-        });
-    }
-
-    /// Ends what [`World::stall_workload`] began.
-    pub fn release_workload(&self, cluster_id: &str, namespace: &str, name: &str) {
-        self.with_workload(cluster_id, namespace, name, |workload| workload.stalled_unless = None);
-    }
-
-    fn with_workload(
+    pub(crate) fn with_workload(
         &self,
         cluster_id: &str,
         namespace: &str,

@@ -32,12 +32,17 @@ mod gitlab;
 mod kubeconfig;
 mod kubernetes;
 mod levers;
+mod managers;
+mod measures;
 mod people;
+mod rollout;
+mod rollout_levers;
 mod serve;
 mod spec;
 mod state;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod view;
 mod workload;
 
@@ -52,9 +57,14 @@ use crate::state::State;
 pub use by_reference::istio_files_by_reference;
 pub use cluster::{Grant, Injector};
 pub use levers::Regression;
+pub use measures::{Disturbance, Eviction, Roll, WorstMoments};
 pub use people::{ReceivedEvent, ReceivedMessage};
 pub use serve::{Pace, Served, serve};
-pub use spec::{Answer, ClusterSpec, Person, WorkloadKind, WorkloadSpec, WorldSpec, istio_files};
+pub use spec::{
+    Amount, Answer, Budget, ClusterSpec, NodeFamily, NodeGroup, Person, Strategy, WorkloadKind, WorkloadSpec,
+    WorldSpec, istio_files,
+};
+pub use trouble::Trouble;
 pub use view::{ClusterView, FileDiff, MergeRequestView, RequestLog, System, Traffic, WorkloadView};
 
 /// The outside world. Clones share it.

@@ -1,11 +1,16 @@
 //! What a world looks like before anything happens.
 
 mod large;
+mod nodes;
+mod workload;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+
+pub use nodes::{NodeFamily, NodeGroup};
+pub use workload::{Amount, Budget, Strategy, WorkloadKind, WorkloadSpec};
 
 /// The whole world at its start.
 #[derive(Debug, Clone)]
@@ -69,6 +74,8 @@ pub struct ClusterSpec {
     pub datadog_cluster_tag: String,
     /// The value of the tag `env` on its metrics.
     pub environment: String,
+    /// Its nodes, by operating system. Without any it has one Amazon Linux node for each pod of its largest DaemonSet.
+    pub node_groups: Vec<NodeGroup>,
     /// What runs in it beside Istio itself.
     pub workloads: Vec<WorkloadSpec>,
     /// Old ReplicaSets without pods that each Deployment keeps; Kubernetes keeps ten at most.
@@ -81,83 +88,6 @@ pub struct ClusterSpec {
     pub requests_per_minute: f64,
     /// The usual 95th percentile of the latency.
     pub latency_p95_ms: f64,
-}
-
-/// The kinds of workload that own pods.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum WorkloadKind {
-    /// apps/v1 Deployment.
-    Deployment,
-    /// apps/v1 StatefulSet.
-    StatefulSet,
-    /// apps/v1 DaemonSet.
-    DaemonSet,
-}
-
-impl WorkloadKind {
-    /// The kind as Kubernetes writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Deployment => "Deployment",
-            Self::StatefulSet => "StatefulSet",
-            Self::DaemonSet => "DaemonSet",
-        }
-    }
-}
-
-/// One workload at its start.
-#[derive(Debug, Clone)]
-pub struct WorkloadSpec {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// Its kind.
-    pub kind: WorkloadKind,
-    /// How many pods it wants.
-    pub replicas: u32,
-    /// Whether the sidecar sits in `initContainers` with `restartPolicy: Always`.
-    pub native_sidecar: bool,
-    /// Whether its namespace is labelled for injection.
-    pub injected: bool,
-    /// Whether its pods use the host's network, which Istio never injects.
-    pub host_network: bool,
-}
-
-impl WorkloadSpec {
-    /// An injected workload with a classic sidecar.
-    pub fn new(namespace: &str, name: &str, kind: WorkloadKind, replicas: u32) -> Self {
-        Self {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-            kind,
-            replicas,
-            native_sidecar: false,
-            injected: true,
-            host_network: false,
-        }
-    }
-
-    /// The same with a native sidecar.
-    #[must_use]
-    pub fn with_native_sidecar(mut self) -> Self {
-        self.native_sidecar = true;
-        self
-    }
-
-    /// The same in a namespace without injection.
-    #[must_use]
-    pub fn outside_the_mesh(mut self) -> Self {
-        self.injected = false;
-        self
-    }
-
-    /// The same on the host's network.
-    #[must_use]
-    pub fn on_host_network(mut self) -> Self {
-        self.host_network = true;
-        self
-    }
 }
 
 /// How the person answers each kind of merge request.
@@ -234,6 +164,7 @@ impl ClusterSpec {
             flux_path: format!("clusters/{cluster_id}/istio"),
             datadog_cluster_tag: cluster_id.to_owned(),
             environment: "test".to_owned(),
+            node_groups: Vec::new(),
             workloads: vec![
                 WorkloadSpec::new("shop", "cart", Deployment, 3),
                 WorkloadSpec::new("shop", "web", Deployment, 4),

@@ -1,13 +1,18 @@
 //! The world's own behaviour, seen through its requests and its read side.
 
+mod budgets;
 mod datadog;
 mod gitlab;
 mod kubernetes;
 mod levers;
 mod lists;
+mod managers;
+mod measures;
 mod nonsense;
 mod rollout;
 mod served;
+mod strategies;
+mod troubles;
 
 use base64::Engine as _;
 use bytes::Bytes;
@@ -15,13 +20,20 @@ use http::{Request, Response};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::{World, WorldSpec};
+use crate::{WorkloadKind, WorkloadSpec, World, WorldSpec};
 
 pub(super) const PROJECT: &str = "https://gitlab.example.com/api/v4/projects/platform%2Ffleet";
 pub(super) const CLUSTER: &str = "test-euw1-1";
 
 pub(super) fn world() -> World {
     World::new(WorldSpec::healthy(2, "1.30.1"))
+}
+
+/// One cluster with these workloads and no others.
+pub(super) fn with_workloads(workloads: Vec<WorkloadSpec>) -> World {
+    let mut spec = WorldSpec::healthy(1, "1.30.1");
+    spec.clusters[0].workloads = workloads;
+    World::new(spec)
 }
 
 pub(super) fn wait(world: &World, seconds: i64) {
@@ -137,14 +149,48 @@ pub(super) fn restart(
 }
 
 pub(super) fn patch(world: &World, path: &str, form: &str, sent: &Value) -> (u16, Value) {
+    send(world, "PATCH", path, form, sent)
+}
+
+fn send(world: &World, method: &str, path: &str, form: &str, sent: &Value) -> (u16, Value) {
     let hex = world.state().clusters[CLUSTER].hex_id.clone();
-    let request = Request::patch(format!("https://{hex}.gr7.eu-west-1.eks.amazonaws.com{path}"))
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("https://{hex}.gr7.eu-west-1.eks.amazonaws.com{path}"))
         .header("authorization", format!("Bearer {}", token(world, CLUSTER)))
         .header("content-type", form)
         .body(Bytes::from(sent.to_string()))
         .unwrap();
     let answer = world.handle(request);
     (answer.status().as_u16(), body(&answer))
+}
+
+/// The same with GUARD's own annotation.
+pub(super) fn mark(
+    world: &World,
+    kind: WorkloadKind,
+    namespace: &str,
+    name: &str,
+    value: &str,
+) -> (u16, Value) {
+    let kind = kind.as_str();
+    let path =
+        format!("/apis/apps/v1/namespaces/{namespace}/{}s/{name}?fieldManager=guard", kind.to_lowercase());
+    let sent = json!({
+        "apiVersion": "apps/v1", "kind": kind, "metadata": { "name": name, "namespace": namespace },
+        "spec": { "template": { "metadata": { "annotations": { "guard.istio.io/restart": value } } } },
+    });
+    patch(world, &path, "application/apply-patch+yaml", &sent)
+}
+
+/// Evicts a pod.
+pub(super) fn evict(world: &World, namespace: &str, pod: &str) -> (u16, Value) {
+    let body = json!({ "apiVersion": "policy/v1", "kind": "Eviction", "metadata": { "name": pod, "namespace": namespace } });
+    post(world, &format!("/api/v1/namespaces/{namespace}/pods/{pod}/eviction"), &body)
+}
+
+pub(super) fn post(world: &World, path: &str, sent: &Value) -> (u16, Value) {
+    send(world, "POST", path, "application/json", sent)
 }
 
 /// Restarts everything that has a sidecar, and waits until it is done.

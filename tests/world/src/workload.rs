@@ -1,11 +1,13 @@
-//! A workload, its pods, and how one step of a rolling restart changes them.
+//! A workload and its pods. How they are replaced: [`crate::rollout`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use crate::chance;
-use crate::spec::WorkloadKind;
+use crate::managers::{Field, Managers, Place};
+use crate::spec::{NodeFamily, Strategy, WorkloadKind, WorkloadSpec};
+use crate::trouble::{CreateFailures, Stall, Trouble};
 
 /// What a workload is to the mesh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,37 +39,57 @@ pub(crate) struct Pod {
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) node: usize,
     pub(crate) created: Timestamp,
+    /// When it becomes ready if nothing holds it.
     pub(crate) ready_at: Timestamp,
     pub(crate) ready: bool,
+    /// When it became ready.
+    pub(crate) ready_since: Timestamp,
     pub(crate) number: u64,
     pub(crate) resource_version: u64,
+}
+
+/// A pod template, as far as it differs from one moment to another.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Template {
+    pub(crate) hash: String,
+    /// The chart version of istiod or of a gateway; empty for applications.
+    pub(crate) version: String,
+    pub(crate) annotations: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Workload {
     pub(crate) key: Key,
     pub(crate) role: Role,
-    pub(crate) native_sidecar: bool,
+    /// What it was made from. Its place, its replicas and its pause are below, since they change or are asked for often.
+    pub(crate) spec: WorkloadSpec,
     pub(crate) replicas: usize,
+    pub(crate) paused: bool,
     /// The chart version of istiod or of a gateway; empty for applications.
     pub(crate) version: String,
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) template_annotations: BTreeMap<String, String>,
-    /// Which template annotations each field manager applied.
-    pub(crate) managers: BTreeMap<String, BTreeSet<String>>,
+    pub(crate) managers: Managers,
     pub(crate) generation: u64,
     pub(crate) observed_generation: u64,
-    /// The hash of the last template that was rolled out fully.
-    pub(crate) settled_hash: String,
+    /// The last template that was rolled out fully.
+    pub(crate) settled: Template,
+    /// A new template is on its way to the pods.
     pub(crate) rolling: bool,
+    /// Its next step is planned.
+    pub(crate) driven: bool,
     pub(crate) rollouts: u32,
     pub(crate) pods: Vec<Pod>,
     pub(crate) made: u64,
     pub(crate) created: Timestamp,
     pub(crate) changed: Timestamp,
+    /// When a pod last came, went or became ready, or a roll began.
+    pub(crate) progressed: Timestamp,
     pub(crate) resource_version: u64,
-    /// While this is set, only pods whose proxy has this version become ready; empty text means none does.
-    pub(crate) stalled_unless: Option<String>,
+    /// Why pods of it do not become ready.
+    pub(crate) stall: Option<Stall>,
+    /// Pods that could not be made.
+    pub(crate) create_failures: Option<CreateFailures>,
 }
 
 /// What one step of a rolling restart needs to know about the cluster around it.
@@ -80,10 +102,46 @@ pub(crate) struct Surroundings<'a> {
     /// istiod's versions allowed to become ready: `None` means any.
     pub(crate) only_istiod: Option<&'a str>,
     pub(crate) resource_version: u64,
-    pub(crate) nodes: usize,
+    /// Each node's family.
+    pub(crate) nodes: &'a [NodeFamily],
 }
 
 impl Workload {
+    /// A workload without pods.
+    pub(crate) fn new(
+        spec: &WorkloadSpec,
+        role: Role,
+        version: &str,
+        now: Timestamp,
+        resource_version: u64,
+    ) -> Self {
+        Self {
+            key: (spec.kind, spec.namespace.clone(), spec.name.clone()),
+            role,
+            spec: spec.clone(),
+            replicas: spec.replicas as usize,
+            paused: spec.paused,
+            version: version.to_owned(),
+            annotations: BTreeMap::new(),
+            template_annotations: BTreeMap::new(),
+            managers: Managers::default(),
+            generation: 1,
+            observed_generation: 1,
+            settled: Template::default(),
+            rolling: false,
+            driven: false,
+            rollouts: 0,
+            pods: Vec::new(),
+            made: 0,
+            created: now,
+            changed: now,
+            progressed: now,
+            resource_version,
+            stall: None,
+            create_failures: None,
+        }
+    }
+
     pub(crate) fn kind(&self) -> WorkloadKind {
         self.key.0
     }
@@ -101,10 +159,47 @@ impl Workload {
         matches!(self.role, Role::Application | Role::Gateway)
     }
 
+    /// Whether it is one that GUARD may restart: neither istiod nor a gateway, which their charts roll.
+    pub(crate) fn is_application(&self) -> bool {
+        !matches!(self.role, Role::Istiod | Role::Gateway)
+    }
+
     /// The hash of its pod template: equal templates have equal hashes, so a change back finds the old pods current.
     pub(crate) fn template_hash(&self) -> String {
         let annotations = format!("{:?}", self.template_annotations);
         chance::suffix(0, &[self.namespace(), self.name(), &self.version, &annotations], 10)
+    }
+
+    /// Its pod template now.
+    pub(crate) fn template(&self) -> Template {
+        Template {
+            hash: self.template_hash(),
+            version: self.version.clone(),
+            annotations: self.template_annotations.clone(),
+        }
+    }
+
+    /// The value of an annotation.
+    pub(crate) fn annotation(&self, (place, name): &Field) -> Option<&str> {
+        let annotations = match place {
+            Place::Metadata => &self.annotations,
+            Place::Template => &self.template_annotations,
+        };
+        annotations.get(name).map(String::as_str)
+    }
+
+    /// Sets an annotation, or takes it away; `true` when that changes anything. Whoever changes the template does it
+    /// within [`crate::cluster::Cluster::retemplate`].
+    pub(crate) fn set_annotation(&mut self, (place, name): &Field, value: Option<&str>) -> bool {
+        let annotations = match place {
+            Place::Metadata => &mut self.annotations,
+            Place::Template => &mut self.template_annotations,
+        };
+        let before = match value {
+            Some(value) => annotations.insert(name.clone(), value.to_owned()),
+            None => annotations.remove(name),
+        };
+        before.as_deref() != value
     }
 
     pub(crate) fn ready(&self) -> usize {
@@ -116,123 +211,29 @@ impl Workload {
         self.pods.iter().filter(|pod| pod.hash == hash).count()
     }
 
-    /// Whether every wanted pod is of the current template and ready.
+    /// How many of its pods are missing or not ready.
+    pub(crate) fn unavailable(&self) -> usize {
+        self.replicas.saturating_sub(self.ready())
+    }
+
+    /// Whether every wanted pod is ready and no roll is under way.
     pub(crate) fn settled(&self) -> bool {
         !self.rolling && self.observed_generation == self.generation && self.ready() == self.replicas
     }
 
-    /// Fills a new workload with ready pods of the current template.
-    pub(crate) fn populate(&mut self, around: &Surroundings<'_>) {
-        for _ in 0..self.replicas {
-            let mut pod = self.new_pod(around, None, 0);
-            pod.ready = true;
-            self.pods.push(pod);
-        }
-        self.settled_hash = self.template_hash();
+    /// A new template goes to its pods by itself.
+    pub(crate) fn rolls_by_itself(&self) -> bool {
+        !self.paused && self.spec.strategy != Strategy::OnDelete
     }
 
-    /// Does what is due now, and says when to look again, or `None` at the end of the roll.
-    pub(crate) fn step(&mut self, around: &Surroundings<'_>) -> Option<i64> {
-        self.observed_generation = self.generation;
-        self.changed = around.now;
-        self.resource_version = around.resource_version;
-        let hash = self.template_hash();
-        self.mark_ready(around);
-        let surges = matches!(self.role, Role::Istiod | Role::Gateway);
-        while self.pods.len() > self.replicas {
-            let surplus = |pod: &Pod| pod.hash != hash && (self.ready() > self.replicas || !pod.ready);
-            let Some(at) = self.pods.iter().position(surplus) else { break };
-            self.pods.remove(at);
-        }
-        if self.pods.iter().any(|pod| !pod.ready && pod.hash == hash) {
-            return Some(5);
-        }
-        let old = self.pods.iter().rposition(|pod| pod.hash != hash);
-        if old.is_none() && self.pods.len() >= self.replicas {
-            self.rolling = false;
-            self.settled_hash = hash;
-            return None;
-        }
-        if self.in_mesh() && around.injected.is_none() {
-            // The webhook's failurePolicy is Fail: without a ready istiod no pod can be made.
-            if !surges && let Some(at) = old.filter(|_| self.pods.len() == self.replicas) {
-                self.pods.remove(at);
-            }
-            return Some(15);
-        }
-        let replaced = match old {
-            Some(at) if !surges => Some(self.pods.remove(at)),
-            _ => None,
+    /// What keeps a pod from becoming ready. istiod's pods are held by their version, others by their proxy's.
+    pub(crate) fn trouble_of(&self, pod: &Pod, only_istiod: Option<&str>) -> Option<Trouble> {
+        let stall = self.stall.as_ref();
+        let is_held = match self.role {
+            _ if pod.ready => false,
+            Role::Istiod => only_istiod.is_some_and(|good| good != pod.version),
+            _ => stall.is_some_and(|stall| stall.holds(pod.proxy.as_deref())),
         };
-        let wait = self.start_seconds(around);
-        let pod = self.new_pod(around, replaced.as_ref(), wait);
-        match old {
-            Some(at) if !surges => self.pods.insert(at, pod),
-            _ => self.pods.push(pod),
-        }
-        Some(wait)
-    }
-
-    fn mark_ready(&mut self, around: &Surroundings<'_>) {
-        let role = self.role;
-        let stalled = self.stalled_unless.clone();
-        for pod in self.pods.iter_mut().filter(|pod| !pod.ready && pod.ready_at <= around.now) {
-            let held = match role {
-                Role::Istiod => around.only_istiod.is_some_and(|good| good != pod.version),
-                _ => stalled.as_deref().is_some_and(|good| pod.proxy.as_deref() != Some(good)),
-            };
-            if !held {
-                pod.ready = true;
-                pod.resource_version = around.resource_version;
-            }
-        }
-    }
-
-    fn start_seconds(&self, around: &Surroundings<'_>) -> i64 {
-        let number = self.made.to_string();
-        let names = [around.cluster_id, self.namespace(), self.name(), &number];
-        match self.role {
-            Role::Istiod => chance::between(around.seed, &names, 25, 35),
-            _ => chance::between(around.seed, &names, 10, 20),
-        }
-    }
-
-    fn new_pod(&mut self, around: &Surroundings<'_>, replaced: Option<&Pod>, wait: i64) -> Pod {
-        self.made += 1;
-        let hash = self.template_hash();
-        let number = self.made.to_string();
-        let end =
-            chance::suffix(around.seed, &[around.cluster_id, self.namespace(), self.name(), &number], 5);
-        let name = match self.kind() {
-            WorkloadKind::Deployment => format!("{}-{hash}-{end}", self.name()),
-            WorkloadKind::DaemonSet => format!("{}-{end}", self.name()),
-            WorkloadKind::StatefulSet => replaced
-                .map_or_else(|| format!("{}-{}", self.name(), self.free_ordinal()), |pod| pod.name.clone()),
-        };
-        let spread = usize::try_from(self.made).unwrap_or(0) % around.nodes.max(1);
-        let node = match (self.kind(), replaced) {
-            (WorkloadKind::DaemonSet, Some(pod)) => pod.node,
-            (WorkloadKind::DaemonSet, None) => self.pods.len() % around.nodes.max(1),
-            _ => spread,
-        };
-        Pod {
-            name,
-            hash,
-            proxy: if self.in_mesh() { around.injected.clone() } else { None },
-            version: self.version.clone(),
-            annotations: self.template_annotations.clone(),
-            node,
-            created: around.now,
-            ready_at: crate::state::later(around.now, wait),
-            ready: false,
-            number: self.made,
-            resource_version: around.resource_version,
-        }
-    }
-
-    /// The first ordinal no pod has, for a StatefulSet that lost one.
-    fn free_ordinal(&self) -> usize {
-        let taken = |n: &usize| self.pods.iter().any(|pod| pod.name == format!("{}-{n}", self.name()));
-        (0..=self.pods.len()).find(|n| !taken(n)).unwrap_or(0)
+        is_held.then(|| stall.map_or(Trouble::NotReady, |stall| stall.trouble))
     }
 }

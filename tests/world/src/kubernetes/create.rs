@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::events::webhook_refusal;
 use super::form::Form;
 use super::{Target, bad_request, find, objects, status};
 use crate::call::{self, Answer, Call};
@@ -46,10 +47,9 @@ pub(super) fn create(state: &State, call: &Call, cluster_id: &str, target: &Targ
         return status(422, "Invalid", &message, &json!({ "name": name, "kind": "Pod" }));
     }
     if is_injected(&pod, home) && !inject(&mut pod, cluster) {
-        let message = "Internal error occurred: failed calling webhook \"namespace.sidecar-injector.istio.io\": failed to call \
-                       webhook: Post \"https://istiod.istio-system.svc:443/inject?timeout=10s\": no endpoints available for \
-                       service \"istiod\"";
-        return status(500, "InternalError", message, &json!({}));
+        let is_by_namespace = home["metadata"]["labels"]["istio-injection"] == "enabled";
+        let message = webhook_refusal(is_by_namespace);
+        return status(500, "InternalError", &message, &json!({}));
     }
     let names = [cluster_id, "dry-run", namespace, name.as_str()];
     pod["metadata"]["name"] = json!(name);
@@ -80,6 +80,9 @@ fn is_injected(pod: &Value, namespace: &Value) -> bool {
 
 /// Puts the sidecar in; `false` while no istiod is ready.
 fn inject(pod: &mut Value, cluster: &Cluster) -> bool {
+    if cluster.injector_down {
+        return false;
+    }
     let image = match &cluster.injector_does {
         Some(Injector::Nothing) => return true,
         Some(Injector::Unreachable) => return false,

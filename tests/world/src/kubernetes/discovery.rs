@@ -39,7 +39,7 @@ fn group(one: &Resource, helm_version: &str) -> Value {
 }
 
 fn resource_list(name: &str, version: &str) -> Option<Answer> {
-    let members: Vec<Value> = SERVED
+    let mut members: Vec<Value> = SERVED
         .iter()
         .filter(|one| one.group == name && one.version == version)
         .map(|one| {
@@ -53,9 +53,15 @@ fn resource_list(name: &str, version: &str) -> Option<Answer> {
             json!({ "name": one.plural, "singularName": singular, "namespaced": one.namespaced, "kind": one.kind, "verbs": verbs })
         })
         .collect();
+    if name.is_empty() {
+        members.push(
+            json!({ "name": "pods/eviction", "singularName": "", "namespaced": true, "kind": "Eviction",
+            "group": "policy", "version": "v1", "verbs": ["create"] }),
+        );
+    }
     let group_version = if name.is_empty() { version.to_owned() } else { format!("{name}/{version}") };
     let list = json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": members });
-    (!members.is_empty()).then(|| call::json(200, &list))
+    (!members.is_empty() && (!name.is_empty() || version == "v1")).then(|| call::json(200, &list))
 }
 
 pub(super) fn answer(parts: &[&str], helm_version: &str) -> Option<Answer> {

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::form::Form;
-use super::resources::{self, key};
+use super::resources::{self, Scope, key};
 use super::selector::{Selector, field, unknown_field};
 use super::{Target, bad_request};
 use crate::call::{self, Answer, Call};
@@ -136,11 +136,11 @@ fn made(
 ) -> Option<Listed> {
     let cluster = state.clusters.get(cluster_id)?;
     let is_meant = |object: &Value| {
-        target.namespace.as_deref().is_none_or(|namespace| object["metadata"]["namespace"] == namespace)
-            && labels.matches(|name| object["metadata"]["labels"][name].as_str().map(str::to_owned))
+        labels.matches(|name| object["metadata"]["labels"][name].as_str().map(str::to_owned))
             && fields.matches(|path| field(object, path))
     };
-    let objects = resources::all(state, cluster, target.resource).into_iter().filter(is_meant);
+    let scope = Scope { namespace: target.namespace.as_deref(), name: None };
+    let objects = resources::within(state, cluster, target.resource, scope).into_iter().filter(is_meant);
     let items = objects.map(|object| (key(&object), form.item(target.resource, object).to_string()));
     Some(Listed {
         query,

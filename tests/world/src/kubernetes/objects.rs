@@ -1,4 +1,4 @@
-//! The smaller objects: nodes, namespaces, services, budgets, webhooks, definitions.
+//! The smaller objects: namespaces, services, webhooks, definitions.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 use crate::call;
 use crate::chance;
 use crate::cluster::Cluster;
-use crate::spec::WorkloadKind;
 use crate::state::stamp;
-use crate::workload::Role;
+use crate::workload::{Role, Workload};
 
 /// Metadata that every object has.
 pub(super) fn metadata(cluster: &Cluster, kind: &str, namespace: Option<&str>, name: &str) -> Value {
@@ -28,44 +27,6 @@ pub(super) fn metadata(cluster: &Cluster, kind: &str, namespace: Option<&str>, n
         metadata["namespace"] = json!(namespace);
     }
     metadata
-}
-
-pub(super) fn node_name(at: usize) -> String {
-    format!("ip-10-20-{at}-10.eu-west-1.compute.internal")
-}
-
-pub(super) fn nodes(cluster: &Cluster) -> Vec<Value> {
-    let kubelet = format!("v{}.5-eks-113cf36", cluster.spec.kubernetes_version);
-    let node = |at: usize| {
-        let name = node_name(at);
-        let mut meta = metadata(cluster, "Node", None, &name);
-        meta["labels"] = json!({ "kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64" });
-        let condition = |kind: &str, status: &str, reason: &str| {
-            json!({ "type": kind, "status": status, "reason": reason, "message": "",
-                "lastHeartbeatTime": stamp(cluster.born), "lastTransitionTime": stamp(cluster.born) })
-        };
-        json!({
-            "metadata": meta,
-            "spec": { "providerID": format!("aws:///eu-west-1a/i-{}", chance::hex(cluster.seed, &["node", &name], 17)) },
-            "status": {
-                "allocatable": { "cpu": "3920m", "memory": "15Gi", "pods": "58" },
-                "capacity": { "cpu": "4", "memory": "16Gi", "pods": "58" },
-                "addresses": [{ "type": "InternalIP", "address": format!("10.20.{at}.10") }],
-                "conditions": [
-                    condition("MemoryPressure", "False", "KubeletHasSufficientMemory"),
-                    condition("DiskPressure", "False", "KubeletHasNoDiskPressure"),
-                    condition("PIDPressure", "False", "KubeletHasSufficientPID"),
-                    condition("Ready", "True", "KubeletReady"),
-                ],
-                "nodeInfo": {
-                    "kubeletVersion": kubelet, "kubeProxyVersion": kubelet, "operatingSystem": "linux",
-                    "architecture": "amd64", "osImage": "Amazon Linux 2023", "kernelVersion": "6.1.141-155.222.amzn2023.x86_64",
-                    "containerRuntimeVersion": "containerd://1.7.27", "machineID": "", "systemUUID": "", "bootID": "",
-                },
-            },
-        })
-    };
-    (0..cluster.nodes()).map(node).collect()
 }
 
 pub(super) fn namespaces(cluster: &Cluster) -> Vec<Value> {
@@ -88,44 +49,21 @@ pub(super) fn namespaces(cluster: &Cluster) -> Vec<Value> {
     injected.into_iter().map(namespace).collect()
 }
 
-pub(super) fn services(cluster: &Cluster) -> Vec<Value> {
-    let service = |workload: &crate::workload::Workload| {
-        let mut meta = metadata(cluster, "Service", Some(workload.namespace()), workload.name());
-        meta["labels"] = json!({ "app": workload.name() });
-        let ports = match workload.role {
-            Role::Istiod => {
-                json!([{ "name": "https-webhook", "port": 443, "targetPort": 15017, "protocol": "TCP" },
+pub(super) fn service(cluster: &Cluster, workload: &Workload) -> Value {
+    let mut meta = metadata(cluster, "Service", Some(workload.namespace()), workload.name());
+    meta["labels"] = json!({ "app": workload.name() });
+    let ports = match workload.role {
+        Role::Istiod => {
+            json!([{ "name": "https-webhook", "port": 443, "targetPort": 15017, "protocol": "TCP" },
                 { "name": "http-monitoring", "port": 15014, "targetPort": 15014, "protocol": "TCP" }])
-            }
-            _ => json!([{ "name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP" }]),
-        };
-        json!({
-            "metadata": meta,
-            "spec": { "type": "ClusterIP", "selector": { "app": workload.name() }, "ports": ports },
-            "status": { "loadBalancer": {} },
-        })
+        }
+        _ => json!([{ "name": "http", "port": 80, "targetPort": 8080, "protocol": "TCP" }]),
     };
-    cluster.workloads.values().map(service).collect()
-}
-
-pub(super) fn disruption_budgets(cluster: &Cluster) -> Vec<Value> {
-    // A DaemonSet has no budget: evictions leave its pods alone.
-    let evictable =
-        |one: &&crate::workload::Workload| one.kind() != WorkloadKind::DaemonSet && one.replicas > 1;
-    let several = cluster.workloads.values().filter(evictable);
-    let budget = |workload: &crate::workload::Workload| {
-        let meta = metadata(cluster, "PodDisruptionBudget", Some(workload.namespace()), workload.name());
-        let desired = workload.replicas - 1;
-        json!({
-            "metadata": meta,
-            "spec": { "maxUnavailable": 1, "selector": { "matchLabels": { "app": workload.name() } } },
-            "status": {
-                "observedGeneration": 1, "expectedPods": workload.replicas, "currentHealthy": workload.ready(),
-                "desiredHealthy": desired, "disruptionsAllowed": workload.ready().saturating_sub(desired), "conditions": [],
-            },
-        })
-    };
-    several.map(budget).collect()
+    json!({
+        "metadata": meta,
+        "spec": { "type": "ClusterIP", "selector": { "app": workload.name() }, "ports": ports },
+        "status": { "loadBalancer": {} },
+    })
 }
 
 pub(super) fn webhooks(cluster: &Cluster, ca_pem: &str) -> Vec<Value> {
@@ -194,20 +132,17 @@ pub(super) fn validators(cluster: &Cluster, ca_pem: &str) -> Vec<Value> {
     vec![json!({ "metadata": meta, "webhooks": [hook] })]
 }
 
-/// One slice a service, with an endpoint for each pod.
-pub(super) fn endpoint_slices(cluster: &Cluster) -> Vec<Value> {
-    let slice = |workload: &crate::workload::Workload| {
-        let name = format!("{}-x7k2p", workload.name());
-        let mut meta = metadata(cluster, "EndpointSlice", Some(workload.namespace()), &name);
-        meta["labels"] = json!({ "kubernetes.io/service-name": workload.name(),
+/// The slice of a service, with an endpoint for each pod.
+pub(super) fn endpoint_slice(cluster: &Cluster, workload: &Workload) -> Value {
+    let name = format!("{}-x7k2p", workload.name());
+    let mut meta = metadata(cluster, "EndpointSlice", Some(workload.namespace()), &name);
+    meta["labels"] = json!({ "kubernetes.io/service-name": workload.name(),
             "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io" });
-        let endpoints = workload.pods.iter().map(|pod| {
-            json!({ "addresses": [format!("10.20.{}.{}", pod.node, 20 + pod.number % 200)],
+    let endpoints = workload.pods.iter().map(|pod| {
+        json!({ "addresses": [format!("10.20.{}.{}", pod.node, 20 + pod.number % 200)],
                 "conditions": { "ready": pod.ready, "serving": pod.ready, "terminating": false } })
-        });
-        json!({ "metadata": meta, "addressType": "IPv4", "endpoints": endpoints.collect::<Vec<_>>(), "ports": [] })
-    };
-    cluster.workloads.values().map(slice).collect()
+    });
+    json!({ "metadata": meta, "addressType": "IPv4", "endpoints": endpoints.collect::<Vec<_>>(), "ports": [] })
 }
 
 pub(super) fn definitions(cluster: &Cluster) -> Vec<Value> {

@@ -1,15 +1,16 @@
 //! PATCH: server-side apply and merge patches of the fields GUARD writes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
 use super::form::Form as AnswerForm;
 use super::{Target, bad_request, find, not_found, status};
 use crate::call::{self, Answer, Call};
+use crate::managers::{Field, Operation, Place};
 use crate::spec::WorkloadKind;
 use crate::state::{Event, State};
-use crate::workload::Workload;
+use crate::workload::{Key, Workload};
 
 const APPLY: &str = "application/apply-patch+yaml";
 const REQUESTED: &str = "reconcile.fluxcd.io/requestedAt";
@@ -71,7 +72,7 @@ pub(super) fn patch(state: &mut State, call: &Call, cluster_id: &str, target: &T
         |pointer: &str| body.pointer(pointer).and_then(Value::as_object).cloned().unwrap_or_default();
     let wish = Wish {
         form,
-        manager: manager.unwrap_or("unknown").to_owned(),
+        manager: manager.or_else(|| agent(call)).unwrap_or("unknown").to_owned(),
         metadata: annotations("/metadata/annotations"),
         template: annotations("/spec/template/metadata/annotations"),
     };
@@ -82,14 +83,17 @@ pub(super) fn patch(state: &mut State, call: &Call, cluster_id: &str, target: &T
         "DaemonSet" => Some(WorkloadKind::DaemonSet),
         _ => None,
     };
-    match kind {
+    let key = kind.map(|kind| (kind, target.namespace.clone().unwrap_or_default(), name.to_owned()));
+    let is_forced = call.get("force") == Some("true");
+    if form == Form::Apply
+        && !is_forced
+        && let Some(refused) = key.as_ref().and_then(|key| conflict(state, cluster_id, key, &wish))
+    {
+        return refused;
+    }
+    match key {
         _ if dry_run => {}
-        Some(kind) => workload(
-            state,
-            cluster_id,
-            (kind, target.namespace.clone().unwrap_or_default(), name.to_owned()),
-            &wish,
-        ),
+        Some(key) => workload(state, cluster_id, key, &wish),
         None if target.resource.group.ends_with(".fluxcd.io") => poke(state, cluster_id, target, name, &wish),
         None => {
             let message = "this world takes patches of workloads and of Flux's objects only";
@@ -102,39 +106,99 @@ pub(super) fn patch(state: &mut State, call: &Call, cluster_id: &str, target: &T
     }
 }
 
-fn workload(state: &mut State, cluster_id: &str, key: crate::workload::Key, wish: &Wish) {
+/// Who writes without saying a name is called as its program is.
+fn agent(call: &Call) -> Option<&str> {
+    call.header("user-agent")?.split('/').next().filter(|name| !name.is_empty())
+}
+
+fn workload(state: &mut State, cluster_id: &str, key: Key, wish: &Wish) {
     let now = state.now;
     let Some(cluster) = state.clusters.get_mut(cluster_id) else { return };
-    let rolls = cluster.retemplate(&key, now, |workload| change(workload, wish));
-    if rolls {
+    let is_due = cluster.retemplate(&key, now, |workload| change(workload, wish, now));
+    if is_due {
         state.after(1, Event::Roll { cluster: cluster_id.to_owned(), workload: key });
     }
 }
 
-fn change(workload: &mut Workload, wish: &Wish) {
-    merge(&mut workload.annotations, &wish.metadata);
-    if wish.form == Form::Apply {
-        // What a manager applied before and leaves out now is taken away, unless another manager wants it.
-        let before = workload.managers.remove(&wish.manager).unwrap_or_default();
-        for name in before.into_iter().filter(|name| !wish.template.contains_key(name)) {
-            if !workload.managers.values().any(|names| names.contains(&name)) {
-                workload.template_annotations.remove(&name);
-            }
-        }
-    }
-    merge(&mut workload.template_annotations, &wish.template);
-    let names: BTreeSet<String> = wish.template.keys().cloned().collect();
-    workload.managers.entry(wish.manager.clone()).or_default().extend(names);
+/// Every annotation that is wished for; `None` takes it away.
+fn wishes(wish: &Wish) -> impl Iterator<Item = (Field, Option<String>)> {
+    let all = [(Place::Metadata, &wish.metadata), (Place::Template, &wish.template)];
+    all.into_iter().flat_map(|(place, annotations)| {
+        annotations.iter().map(move |(name, value)| {
+            let value = match value {
+                Value::Null => None,
+                Value::String(text) => Some(text.clone()),
+                other => Some(other.to_string()),
+            };
+            ((place, name.clone()), value)
+        })
+    })
 }
 
-/// Sets texts and removes what is null.
-fn merge(into: &mut BTreeMap<String, String>, from: &Map<String, Value>) {
-    for (name, value) in from {
-        match value {
-            Value::Null => into.remove(name),
-            Value::String(text) => into.insert(name.clone(), text.clone()),
-            other => into.insert(name.clone(), other.to_string()),
+/// A field that another manager owns with another value is only taken with `force`.
+fn conflict(state: &State, cluster_id: &str, key: &Key, wish: &Wish) -> Option<Answer> {
+    let workload = state.clusters.get(cluster_id)?.workloads.get(key)?;
+    let mut causes = Vec::new();
+    for (field, value) in wishes(wish) {
+        if workload.annotation(&field) == value.as_deref() {
+            continue;
+        }
+        let path = match field.0 {
+            Place::Metadata => format!(".metadata.annotations.{}", field.1),
+            Place::Template => format!(".spec.template.metadata.annotations.{}", field.1),
         };
+        for owner in workload.managers.others(&field, &wish.manager, Operation::Apply) {
+            causes.push(json!({ "reason": "FieldManagerConflict", "message": format!("conflict with \"{owner}\" using apps/v1"), "field": path }));
+        }
+    }
+    let told = |cause: &Value| {
+        format!(
+            "{}: {}",
+            cause["message"].as_str().unwrap_or_default(),
+            cause["field"].as_str().unwrap_or_default()
+        )
+    };
+    let message = match causes.as_slice() {
+        [] => return None,
+        [one] => format!("Apply failed with 1 conflict: {}", told(one)),
+        many => format!(
+            "Apply failed with {} conflicts: {}",
+            many.len(),
+            many.iter().map(told).collect::<Vec<_>>().join("\n- ")
+        ),
+    };
+    Some(status(409, "Conflict", &message, &json!({ "causes": causes })))
+}
+
+fn change(workload: &mut Workload, wish: &Wish, now: jiff::Timestamp) {
+    let mut changes = BTreeSet::new();
+    let mut fields = BTreeSet::new();
+    let mut gone = BTreeSet::new();
+    for (field, value) in wishes(wish) {
+        match &value {
+            Some(_) => _ = fields.insert(field.clone()),
+            None => _ = gone.insert(field.clone()),
+        }
+        if workload.set_annotation(&field, value.as_deref()) {
+            changes.insert(field);
+        }
+    }
+    match wish.form {
+        Form::Apply => {
+            // What a manager applied before and leaves out now is taken away, unless another manager wants it.
+            let before = workload.managers.applied(&wish.manager);
+            for field in before.difference(&fields) {
+                if workload.managers.others(field, &wish.manager, Operation::Apply).is_empty() {
+                    workload.set_annotation(field, None);
+                }
+            }
+            workload.managers.apply(&wish.manager, fields, &changes, now);
+        }
+        Form::Merge => {
+            workload.managers.forget(&gone);
+            changes.retain(|field| !gone.contains(field));
+            workload.managers.update(&wish.manager, &changes, now);
+        }
     }
 }
 

@@ -2,18 +2,27 @@
 
 use serde_json::{Value, json};
 
-use super::objects::{metadata, node_name};
-use super::workloads::{image, owner, pod_labels};
+use super::nodes::node_name;
+use super::objects::metadata;
+use super::pod_status;
+use super::workloads::{image, node_selector, owner, pod_labels};
 use crate::cluster::Cluster;
 use crate::spec::WorkloadKind;
 use crate::state::{State, stamp};
+use crate::trouble::Trouble;
 use crate::workload::{Pod, Role, Workload};
 
-pub(super) fn pods(state: &State, cluster: &Cluster) -> Vec<Value> {
-    let of_one = |workload: &Workload| -> Vec<Value> {
-        workload.pods.iter().map(|pod| pod_object(state, cluster, workload, pod)).collect()
-    };
-    cluster.workloads.values().flat_map(of_one).collect()
+/// The pods of a workload; the named one alone, if there is a name.
+pub(super) fn pods(state: &State, cluster: &Cluster, workload: &Workload, name: Option<&str>) -> Vec<Value> {
+    let is_meant = |pod: &&Pod| name.is_none_or(|name| pod.name == name);
+    workload.pods.iter().filter(is_meant).map(|pod| pod_object(state, cluster, workload, pod)).collect()
+}
+
+/// A pod's uid: a StatefulSet's next pod has the name of the last one and another uid.
+pub(super) fn uid(cluster: &Cluster, workload: &Workload, pod: &Pod) -> String {
+    let number = pod.number.to_string();
+    let names = [cluster.spec.cluster_id.as_str(), "Pod", workload.namespace(), &pod.name, &number];
+    crate::chance::uid(cluster.seed, &names)
 }
 
 /// Where a pod's proxy sits.
@@ -27,7 +36,7 @@ enum Place {
 }
 
 fn place(workload: &Workload, pod: &Pod) -> Place {
-    match (&pod.proxy, workload.role, workload.native_sidecar) {
+    match (&pod.proxy, workload.role, workload.spec.native_sidecar) {
         (None, _, _) => Place::Nowhere,
         (Some(_), Role::Gateway, _) => Place::Alone,
         (Some(_), _, true) => Place::NativeSidecar,
@@ -41,13 +50,9 @@ fn proxy_image(pod: &Pod) -> String {
 
 fn pod_object(state: &State, cluster: &Cluster, workload: &Workload, pod: &Pod) -> Value {
     let place = place(workload, pod);
-    let number = pod.number.to_string();
     let namespace = workload.namespace();
     let mut meta = metadata(cluster, "Pod", Some(namespace), &pod.name);
-    meta["uid"] = json!(crate::chance::uid(
-        cluster.seed,
-        &[&cluster.spec.cluster_id, "Pod", namespace, &pod.name, &number]
-    ));
+    meta["uid"] = json!(uid(cluster, workload, pod));
     meta["resourceVersion"] = json!(pod.resource_version.to_string());
     meta["creationTimestamp"] = json!(stamp(pod.created));
     meta["labels"] = labels(workload, pod);
@@ -56,10 +61,22 @@ fn pod_object(state: &State, cluster: &Cluster, workload: &Workload, pod: &Pod) 
     if let Some(meta) = meta.as_object_mut() {
         meta.remove("generation");
     }
+    let mut spec = pod_spec(workload, pod);
+    if pod_status::trouble(cluster, workload, pod) == Some(Trouble::Unschedulable)
+        && let Some(spec) = spec.as_object_mut()
+    {
+        spec.remove("nodeName");
+    }
+    let status = pod_status::status(cluster, workload, &spec, pod, state.now);
+    json!({ "metadata": meta, "spec": spec, "status": status })
+}
+
+/// Its containers, and where it runs.
+pub(super) fn pod_spec(workload: &Workload, pod: &Pod) -> Value {
     let own = json!({ "name": own_name(workload), "image": own_image(workload, pod), "resources": {} });
     let proxy = json!({ "name": "istio-proxy", "image": proxy_image(pod), "args": ["proxy", "sidecar"], "resources": {} });
     let init = json!({ "name": "istio-init", "image": proxy_image(pod), "args": ["istio-iptables"], "resources": {} });
-    let (containers, init_containers) = match place {
+    let (containers, init_containers) = match place(workload, pod) {
         Place::Nowhere | Place::Alone => (json!([own]), json!([])),
         Place::Sidecar => (json!([proxy, own]), json!([init])),
         Place::NativeSidecar => {
@@ -80,7 +97,10 @@ fn pod_object(state: &State, cluster: &Cluster, workload: &Workload, pod: &Pod) 
     if workload.role == Role::HostNetwork {
         spec["hostNetwork"] = json!(true);
     }
-    json!({ "metadata": meta, "spec": spec, "status": status(state, &spec, pod) })
+    if let Some(selector) = node_selector(workload) {
+        spec["nodeSelector"] = selector;
+    }
+    spec
 }
 
 fn own_name(workload: &Workload) -> &str {
@@ -147,56 +167,4 @@ fn pod_owner(cluster: &Cluster, workload: &Workload, pod: &Pod) -> Value {
         }
         other => owner(cluster, "apps/v1", other.as_str(), namespace, name),
     }
-}
-
-fn status(state: &State, spec: &Value, pod: &Pod) -> Value {
-    let started = stamp(pod.created);
-    let of = |container: &Value, ready: bool| {
-        let image = container["image"].as_str().unwrap_or_default();
-        let finished = container["name"] == "istio-init";
-        let state = if finished {
-            json!({ "terminated": { "exitCode": 0, "reason": "Completed", "startedAt": started, "finishedAt": started } })
-        } else {
-            json!({ "running": { "startedAt": started } })
-        };
-        json!({
-            "name": container["name"], "image": image, "ready": ready || finished, "started": !finished, "restartCount": 0,
-            "imageID": format!("{}@sha256:{}", image.split(':').next().unwrap_or_default(), crate::chance::hex(5, &[image], 64)),
-            "containerID": format!("containerd://{}", crate::chance::hex(6, &[&pod.name, image], 64)),
-            "state": state,
-        })
-    };
-    let all = |list: &str| -> Vec<Value> {
-        spec[list]
-            .as_array()
-            .map(|items| items.iter().map(|one| of(one, pod.ready)).collect())
-            .unwrap_or_default()
-    };
-    let since = if pod.ready { stamp(pod.ready_at.min(state.now)) } else { started.clone() };
-    let condition = |kind: &str, good: bool| {
-        let mut condition = json!({ "type": kind, "status": if good { "True" } else { "False" }, "lastProbeTime": null, "lastTransitionTime": since });
-        if !good {
-            condition["reason"] = json!("ContainersNotReady");
-            condition["message"] = json!("containers with unready status");
-        }
-        condition
-    };
-    let mut status = json!({
-        "phase": "Running",
-        "qosClass": "Burstable",
-        "startTime": started,
-        "hostIP": format!("10.20.{}.10", pod.node),
-        "podIP": format!("10.20.{}.{}", pod.node, 20 + pod.number % 200),
-        "conditions": [
-            condition("PodScheduled", true),
-            condition("Initialized", true),
-            condition("ContainersReady", pod.ready),
-            condition("Ready", pod.ready),
-        ],
-        "containerStatuses": all("containers"),
-    });
-    if spec["initContainers"].is_array() {
-        status["initContainerStatuses"] = json!(all("initContainers"));
-    }
-    status
 }

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{flux_objects, objects, pods, weight, workloads};
+use super::{budgets, events, flux_objects, nodes, objects, pods, weight, workloads};
 use crate::cluster::Cluster;
 use crate::spec::WorkloadKind;
 use crate::state::State;
+use crate::workload::Workload;
 
 /// One served resource.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,6 +30,12 @@ const fn of(
 
 /// The way through the API server to what a pod serves. It is no list of objects.
 pub(super) static POD_PROXY: Resource = of("", "v1", "pods/proxy", "Pod", true);
+
+/// The eviction of a pod.
+pub(super) static POD_EVICTION: Resource = of("", "v1", "pods/eviction", "Eviction", true);
+
+/// What both are about.
+pub(super) static POD: Resource = of("", "v1", "pods", "Pod", true);
 
 const SOURCE: &str = "source.toolkit.fluxcd.io";
 
@@ -82,21 +89,62 @@ impl Resource {
     }
 }
 
-/// Every object of a resource, sorted by namespace and name as etcd's keys are.
-pub(super) fn all(state: &State, cluster: &Cluster, resource: &Resource) -> Vec<Value> {
-    let mut all = match resource.plural {
-        "nodes" => objects::nodes(cluster),
+/// Which objects of a resource are asked for, so that no others are made.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Scope<'a> {
+    pub(super) namespace: Option<&'a str>,
+    pub(super) name: Option<&'a str>,
+}
+
+impl Scope<'_> {
+    fn holds(&self, object: &Value) -> bool {
+        let is = |wanted: Option<&str>, name: &str| wanted.is_none_or(|one| object["metadata"][name] == one);
+        is(self.namespace, "namespace") && is(self.name, "name")
+    }
+}
+
+/// The objects of a resource within a scope, sorted by namespace and name as etcd's keys are.
+pub(super) fn within(state: &State, cluster: &Cluster, resource: &Resource, scope: Scope<'_>) -> Vec<Value> {
+    let bends = || cluster.bends.iter().filter(|bend| bend.plural == resource.plural);
+    // Who bends a list is given all of it.
+    let made = if bends().next().is_some() { Scope::default() } else { scope };
+    let mut all = made_objects(state, cluster, resource, made);
+    for bend in bends() {
+        (bend.change)(&mut all);
+    }
+    all.retain(|object| scope.holds(object));
+    if cluster.spec.real_sizes {
+        weight::add(resource.plural, &mut all);
+    }
+    all.sort_by_cached_key(key);
+    all
+}
+
+fn made_objects(state: &State, cluster: &Cluster, resource: &Resource, scope: Scope<'_>) -> Vec<Value> {
+    let is_here = |one: &&Workload| scope.namespace.is_none_or(|namespace| one.namespace() == namespace);
+    let here = || cluster.workloads.values().filter(is_here);
+    let of_kind = |kind: WorkloadKind| -> Vec<Value> {
+        let is_meant =
+            |one: &&Workload| one.kind() == kind && scope.name.is_none_or(|name| one.name() == name);
+        here().filter(is_meant).map(|one| workloads::workload(cluster, one, state.now)).collect()
+    };
+    match resource.plural {
+        "nodes" => nodes::nodes(cluster),
         "namespaces" => objects::namespaces(cluster),
-        "pods" => pods::pods(state, cluster),
-        "services" => objects::services(cluster),
-        "deployments" => workloads::workloads(cluster, WorkloadKind::Deployment),
-        "statefulsets" => workloads::workloads(cluster, WorkloadKind::StatefulSet),
-        "daemonsets" => workloads::workloads(cluster, WorkloadKind::DaemonSet),
-        "replicasets" => workloads::replica_sets(cluster),
-        "poddisruptionbudgets" => objects::disruption_budgets(cluster),
+        "pods" => here().flat_map(|one| pods::pods(state, cluster, one, scope.name)).collect(),
+        "services" => here().map(|one| objects::service(cluster, one)).collect(),
+        "events" => here().flat_map(|one| events::of_workload(cluster, one, state.now)).collect(),
+        "deployments" => of_kind(WorkloadKind::Deployment),
+        "statefulsets" => of_kind(WorkloadKind::StatefulSet),
+        "daemonsets" => of_kind(WorkloadKind::DaemonSet),
+        "replicasets" => {
+            let deployments = here().filter(|one| one.kind() == WorkloadKind::Deployment);
+            deployments.flat_map(|one| workloads::replica_sets(cluster, one)).collect()
+        }
+        "poddisruptionbudgets" => here().filter_map(|one| budgets::budget(cluster, one)).collect(),
         "mutatingwebhookconfigurations" => objects::webhooks(cluster, &state.authority.pem()),
         "validatingwebhookconfigurations" => objects::validators(cluster, &state.authority.pem()),
-        "endpointslices" => objects::endpoint_slices(cluster),
+        "endpointslices" => here().map(|one| objects::endpoint_slice(cluster, one)).collect(),
         "customresourcedefinitions" => objects::definitions(cluster),
         "gitrepositories" => flux_objects::git_repositories(state, cluster),
         "helmrepositories" => flux_objects::helm_repositories(cluster),
@@ -105,15 +153,7 @@ pub(super) fn all(state: &State, cluster: &Cluster, resource: &Resource) -> Vec<
         "kustomizations" => flux_objects::kustomizations(cluster),
         "helmreleases" => flux_objects::helm_releases(cluster),
         _ => Vec::new(),
-    };
-    for bend in cluster.bends.iter().filter(|bend| bend.plural == resource.plural) {
-        (bend.change)(&mut all);
     }
-    if cluster.spec.real_sizes {
-        weight::add(resource.plural, &mut all);
-    }
-    all.sort_by_cached_key(key);
-    all
 }
 
 /// An object's place in the order of lists.

@@ -21,6 +21,18 @@ fn more_fields(resource: &Resource) -> &'static [&'static str] {
         "namespaces" => &["status.phase"],
         "replicasets" => &["status.replicas"],
         "nodes" => &["spec.unschedulable"],
+        "events" => &[
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "type",
+        ],
         _ => &[],
     }
 }

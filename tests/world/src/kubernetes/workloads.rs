@@ -1,16 +1,26 @@
 //! Deployments, StatefulSets, DaemonSets and ReplicaSets as the API server shows them.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::events::webhook_refusal;
+use super::nodes::NODE_GROUP;
 use super::objects::metadata;
 use crate::chance;
 use crate::cluster::Cluster;
-use crate::spec::WorkloadKind;
+use crate::rollout::Limits;
+use crate::spec::{Strategy, WorkloadKind};
 use crate::state::stamp;
 use crate::workload::{Role, Workload};
 
-pub(super) fn workloads(cluster: &Cluster, kind: WorkloadKind) -> Vec<Value> {
-    cluster.workloads.values().filter(|one| one.kind() == kind).map(|one| workload(cluster, one)).collect()
+/// A workload as an object.
+pub(super) fn workload(cluster: &Cluster, workload: &Workload, now: Timestamp) -> Value {
+    let (spec, status) = match workload.kind() {
+        WorkloadKind::Deployment => deployment(workload, now),
+        WorkloadKind::StatefulSet => stateful_set(workload),
+        WorkloadKind::DaemonSet => daemon_set(workload),
+    };
+    json!({ "metadata": workload_metadata(cluster, workload), "spec": spec, "status": status })
 }
 
 /// The labels of a workload's pods, without the hash.
@@ -39,8 +49,18 @@ pub(super) fn image(workload: &Workload, version: &str) -> String {
     }
 }
 
+/// The labels by which a workload, its service and its budget find its pods.
+pub(super) fn selector_labels(workload: &Workload) -> Value {
+    json!({ "app": if workload.role == Role::Istiod { "istiod" } else { workload.name() } })
+}
+
 fn selector(workload: &Workload) -> Value {
-    json!({ "matchLabels": { "app": if workload.role == Role::Istiod { "istiod" } else { workload.name() } } })
+    json!({ "matchLabels": selector_labels(workload) })
+}
+
+/// The nodes that its pods ask for.
+pub(super) fn node_selector(workload: &Workload) -> Option<Value> {
+    workload.spec.nodes.map(|family| json!({ NODE_GROUP: family.group() }))
 }
 
 fn container_name(workload: &Workload) -> &str {
@@ -54,7 +74,7 @@ fn container_name(workload: &Workload) -> &str {
 /// The pod template.
 pub(super) fn template(workload: &Workload) -> Value {
     let mut annotations = json!(workload.template_annotations);
-    if workload.native_sidecar {
+    if workload.spec.native_sidecar {
         annotations["sidecar.istio.io/nativeSidecar"] = json!("true");
     }
     if workload.role == Role::Gateway {
@@ -67,6 +87,9 @@ pub(super) fn template(workload: &Workload) -> Value {
     });
     if workload.role == Role::HostNetwork {
         spec["hostNetwork"] = json!(true);
+    }
+    if let Some(selector) = node_selector(workload) {
+        spec["nodeSelector"] = selector;
     }
     json!({ "metadata": { "labels": pod_labels(workload), "annotations": annotations }, "spec": spec })
 }
@@ -88,24 +111,8 @@ pub(super) fn workload_metadata(cluster: &Cluster, workload: &Workload) -> Value
     if workload.kind() == WorkloadKind::Deployment {
         meta["annotations"]["deployment.kubernetes.io/revision"] = json!((workload.rollouts + 1).to_string());
     }
-    let manager = |(name, fields): (&String, &std::collections::BTreeSet<String>)| {
-        let fields: serde_json::Map<String, Value> =
-            fields.iter().map(|name| (format!("f:{name}"), json!({}))).collect();
-        json!({ "manager": name, "operation": "Apply", "apiVersion": "apps/v1", "fieldsType": "FieldsV1",
-            "time": stamp(workload.changed),
-            "fieldsV1": { "f:spec": { "f:template": { "f:metadata": { "f:annotations": fields } } } } })
-    };
-    meta["managedFields"] = workload.managers.iter().map(manager).collect();
+    meta["managedFields"] = workload.managers.json();
     meta
-}
-
-fn workload(cluster: &Cluster, workload: &Workload) -> Value {
-    let (spec, status) = match workload.kind() {
-        WorkloadKind::Deployment => deployment(workload),
-        WorkloadKind::StatefulSet => stateful_set(workload),
-        WorkloadKind::DaemonSet => daemon_set(workload),
-    };
-    json!({ "metadata": workload_metadata(cluster, workload), "spec": spec, "status": status })
 }
 
 /// What status counts share: pods, ready pods, pods of the newest template.
@@ -122,53 +129,99 @@ fn counts(workload: &Workload) -> Counts {
     Counts { pods, ready, updated: if seen { workload.updated() } else { pods } }
 }
 
-fn deployment(workload: &Workload) -> (Value, Value) {
+fn deployment(workload: &Workload, now: Timestamp) -> (Value, Value) {
     let Counts { pods, ready, updated } = counts(workload);
-    let surges = matches!(workload.role, Role::Istiod | Role::Gateway);
-    let (surge, unavailable) = if surges { (1, 0) } else { (0, 1) };
-    let at = stamp(workload.changed);
-    let available = ready + unavailable >= workload.replicas;
-    let condition = |kind: &str, status: bool, reason: &str, message: &str| {
-        let status = if status { "True" } else { "False" };
-        json!({ "type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": at, "lastUpdateTime": at })
-    };
-    let (reason, message) = if workload.settled() {
-        ("NewReplicaSetAvailable", "ReplicaSet has successfully progressed.")
-    } else {
-        ("ReplicaSetUpdated", "ReplicaSet is progressing.")
-    };
-    let available = if available {
-        condition("Available", true, "MinimumReplicasAvailable", "Deployment has minimum availability.")
-    } else {
-        condition(
-            "Available",
-            false,
-            "MinimumReplicasUnavailable",
-            "Deployment does not have minimum availability.",
-        )
-    };
+    let conditions = deployment_conditions(workload, ready, now);
     let mut status = json!({
         "observedGeneration": workload.observed_generation,
         "replicas": pods,
         "updatedReplicas": updated,
         "readyReplicas": ready,
         "availableReplicas": ready,
-        "conditions": [available, condition("Progressing", true, reason, message)],
+        "conditions": conditions,
     });
     // Counts of zero are left out of the JSON.
     let missing = pods.max(workload.replicas) - ready.min(workload.replicas);
     if missing > 0 {
         status["unavailableReplicas"] = json!(missing);
     }
-    let spec = json!({
+    let mut spec = json!({
         "replicas": workload.replicas,
         "selector": selector(workload),
         "template": template(workload),
-        "strategy": { "type": "RollingUpdate", "rollingUpdate": { "maxSurge": surge, "maxUnavailable": unavailable } },
+        "strategy": strategy(workload),
         "revisionHistoryLimit": 10,
-        "progressDeadlineSeconds": 600,
+        "progressDeadlineSeconds": workload.spec.progress_deadline_seconds,
     });
+    if workload.paused {
+        spec["paused"] = json!(true);
+    }
     (spec, status)
+}
+
+fn deployment_conditions(workload: &Workload, ready: usize, now: Timestamp) -> Vec<Value> {
+    let at = stamp(workload.changed);
+    let condition = |kind: &str, status: &str, reason: &str, message: &str, since: &str| json!({ "type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": since, "lastUpdateTime": since });
+    let available = if ready + workload.limits().unavailable >= workload.replicas {
+        condition(
+            "Available",
+            "True",
+            "MinimumReplicasAvailable",
+            "Deployment has minimum availability.",
+            &at,
+        )
+    } else {
+        let message = "Deployment does not have minimum availability.";
+        condition("Available", "False", "MinimumReplicasUnavailable", message, &at)
+    };
+    let progressing = if workload.paused {
+        condition("Progressing", "Unknown", "DeploymentPaused", "Deployment is paused", &at)
+    } else if let Some(since) = workload.stuck_since(now) {
+        let message = format!(
+            "ReplicaSet \"{}-{}\" has timed out progressing.",
+            workload.name(),
+            workload.template_hash()
+        );
+        condition("Progressing", "False", "ProgressDeadlineExceeded", &message, &stamp(since))
+    } else if workload.settled() {
+        condition(
+            "Progressing",
+            "True",
+            "NewReplicaSetAvailable",
+            "ReplicaSet has successfully progressed.",
+            &at,
+        )
+    } else {
+        condition("Progressing", "True", "ReplicaSetUpdated", "ReplicaSet is progressing.", &at)
+    };
+    let mut all = vec![available, progressing];
+    if let Some(failures) =
+        workload.create_failures.as_ref().filter(|_| workload.pods.len() < workload.replicas)
+    {
+        let message = webhook_refusal(workload.role == Role::Application);
+        all.push(condition("ReplicaFailure", "True", "FailedCreate", &message, &stamp(failures.first)));
+    }
+    all
+}
+
+/// `spec.strategy` of a Deployment, `spec.updateStrategy` of the others.
+fn strategy(workload: &Workload) -> Value {
+    let rolling = |limits: Value| json!({ "type": "RollingUpdate", "rollingUpdate": limits });
+    let Limits { surge, unavailable } = workload.limits();
+    match (workload.spec.strategy, workload.kind()) {
+        (Strategy::Recreate, WorkloadKind::Deployment) => json!({ "type": "Recreate" }),
+        (Strategy::OnDelete, WorkloadKind::StatefulSet | WorkloadKind::DaemonSet) => {
+            json!({ "type": "OnDelete" })
+        }
+        (Strategy::Rolling { max_unavailable, .. }, WorkloadKind::StatefulSet) => {
+            rolling(json!({ "partition": workload.spec.partition, "maxUnavailable": max_unavailable.json() }))
+        }
+        (_, WorkloadKind::StatefulSet) => rolling(json!({ "partition": workload.spec.partition })),
+        (Strategy::Rolling { max_unavailable, max_surge }, _) => {
+            rolling(json!({ "maxSurge": max_surge.json(), "maxUnavailable": max_unavailable.json() }))
+        }
+        _ => rolling(json!({ "maxSurge": surge, "maxUnavailable": unavailable })),
+    }
 }
 
 fn stateful_set(workload: &Workload) -> (Value, Value) {
@@ -176,9 +229,9 @@ fn stateful_set(workload: &Workload) -> (Value, Value) {
     let update = if workload.observed_generation == workload.generation {
         workload.template_hash()
     } else {
-        workload.settled_hash.clone()
+        workload.settled.hash.clone()
     };
-    let old = workload.pods.iter().filter(|pod| pod.hash == workload.settled_hash).count();
+    let old = workload.pods.iter().filter(|pod| pod.hash == workload.settled.hash).count();
     let status = json!({
         "observedGeneration": workload.observed_generation,
         "replicas": pods,
@@ -186,7 +239,7 @@ fn stateful_set(workload: &Workload) -> (Value, Value) {
         "availableReplicas": ready,
         "currentReplicas": old,
         "updatedReplicas": updated,
-        "currentRevision": format!("{}-{}", workload.name(), workload.settled_hash),
+        "currentRevision": format!("{}-{}", workload.name(), workload.settled.hash),
         "updateRevision": format!("{}-{update}", workload.name()),
         "collisionCount": 0,
     });
@@ -196,7 +249,7 @@ fn stateful_set(workload: &Workload) -> (Value, Value) {
         "selector": selector(workload),
         "template": template(workload),
         "podManagementPolicy": "OrderedReady",
-        "updateStrategy": { "type": "RollingUpdate", "rollingUpdate": { "partition": 0 } },
+        "updateStrategy": strategy(workload),
     });
     (spec, status)
 }
@@ -218,29 +271,25 @@ fn daemon_set(workload: &Workload) -> (Value, Value) {
     let spec = json!({
         "selector": selector(workload),
         "template": template(workload),
-        "updateStrategy": { "type": "RollingUpdate", "rollingUpdate": { "maxSurge": 0, "maxUnavailable": 1 } },
+        "updateStrategy": strategy(workload),
     });
     (spec, status)
 }
 
 /// The ReplicaSets that still have pods, the newest one, and old ones that a rollback would use.
-pub(super) fn replica_sets(cluster: &Cluster) -> Vec<Value> {
-    let deployments = cluster.workloads.values().filter(|one| one.kind() == WorkloadKind::Deployment);
-    let of_one = |workload: &Workload| {
-        let mut hashes: Vec<String> = workload.pods.iter().map(|pod| pod.hash.clone()).collect();
-        hashes.push(workload.template_hash());
-        let old = 0..cluster.spec.old_replica_sets;
-        let place = |at: usize| {
-            let number = at.to_string();
-            chance::suffix(cluster.seed, &["old", workload.namespace(), workload.name(), &number], 10)
-        };
-        hashes.extend(old.map(place));
-        hashes.sort();
-        hashes.dedup();
-        let sets: Vec<Value> = hashes.iter().map(|hash| replica_set(cluster, workload, hash)).collect();
-        sets
+pub(super) fn replica_sets(cluster: &Cluster, workload: &Workload) -> Vec<Value> {
+    let mut hashes: Vec<String> = workload.pods.iter().map(|pod| pod.hash.clone()).collect();
+    // A paused Deployment makes none of a new template.
+    hashes.push(if workload.paused { workload.settled.hash.clone() } else { workload.template_hash() });
+    let old = 0..cluster.spec.old_replica_sets;
+    let place = |at: usize| {
+        let number = at.to_string();
+        chance::suffix(cluster.seed, &["old", workload.namespace(), workload.name(), &number], 10)
     };
-    deployments.flat_map(of_one).collect()
+    hashes.extend(old.map(place));
+    hashes.sort();
+    hashes.dedup();
+    hashes.iter().map(|hash| replica_set(cluster, workload, hash)).collect()
 }
 
 fn replica_set(cluster: &Cluster, workload: &Workload, hash: &str) -> Value {
