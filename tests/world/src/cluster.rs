@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::chance;
 use crate::conditions::{Condition, LEGACY_COUNT};
 use crate::flux::Flux;
+use crate::kubernetes::candidates::Shown;
 use crate::kubernetes::list::Lists;
 use crate::measures::{Eviction, Roll, Tally};
 use crate::spec::{ClusterSpec, NodeFamily, WorkloadKind, WorkloadSpec};
@@ -54,6 +55,8 @@ pub(crate) struct Cluster {
     pub(crate) bends: Vec<Bend>,
     /// Lists of which somebody reads page after page.
     pub(crate) lists: Lists,
+    /// The JSON of objects as they were listed last.
+    pub(crate) shown: Shown,
     /// What EKS says of it.
     pub(crate) eks: Condition,
     /// Metrics that are bent: another value, or none at all.
@@ -138,6 +141,7 @@ impl Cluster {
             gauges: [(LEGACY_COUNT.to_owned(), None)].into(),
             helm_version: "v2".to_owned(),
             lists: Lists::new(),
+            shown: Shown::default(),
             born,
         }
     }
@@ -209,14 +213,19 @@ impl Cluster {
     ) -> bool {
         let revision = self.next_revision();
         let Some(workload) = self.workloads.get_mut(key) else { return false };
-        let before = workload.template_hash();
+        let (before, annotations) = (workload.template_hash(), workload.annotations.clone());
+        let managers = workload.managers.clone();
         change(workload);
-        if workload.template_hash() == before {
+        let is_same = workload.template_hash() == before;
+        if is_same && workload.annotations == annotations && workload.managers == managers {
+            return false;
+        }
+        workload.resource_version = revision;
+        if is_same {
             return false;
         }
         workload.generation += 1;
         workload.changed = now;
-        workload.resource_version = revision;
         self.tally.rolls.push(Roll::of(workload, now));
         if workload.rolls_by_itself() {
             workload.rollouts += 1;

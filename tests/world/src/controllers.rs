@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use crate::chance;
 use crate::cluster::Cluster;
-use crate::flux::{self, Phase, Release, ReleaseKey, Snapshot};
+use crate::flux::{self, Failure, Phase, Release, ReleaseKey, Snapshot};
+use crate::flux_troubles::{Remediation, source_failure};
 use crate::spec::{WorkloadKind, WorkloadSpec};
 use crate::state::{Event, State, later};
 use crate::view::System;
@@ -13,6 +14,9 @@ use crate::workload::{Key, Role};
 
 /// How often a blocked release is looked at again.
 const REQUEUE: i64 = 10;
+
+/// How long a failed release waits until it is tried again.
+const RETRY: i64 = 30;
 
 impl State {
     /// Brings a new cluster to rest at what `main` asks for.
@@ -77,6 +81,9 @@ impl State {
         let head = self.project_of(cluster_id).and_then(|project| project.git.resolve("main"));
         let Some(head) = head.map(|commit| commit.id.clone()) else { return };
         let Some(cluster) = self.clusters.get_mut(cluster_id) else { return };
+        if cluster.flux.troubles.is_suspended("GitRepository", "flux-system", "fleet") {
+            return;
+        }
         let revision = cluster.next_revision();
         let flux = &mut cluster.flux;
         if flux.fetched != head {
@@ -103,7 +110,11 @@ impl State {
         let own = cluster.spec.gitlab_project.as_ref().unwrap_or(&self.spec.gitlab_project);
         let fetched = self.projects.get(own).and_then(|project| project.git.resolve(&cluster.flux.fetched));
         let Some(commit) = fetched else { return };
-        let wanted = match flux::read_directory(&commit.tree, &cluster.spec.flux_path) {
+        let built = match &cluster.flux.troubles.build_failure {
+            Some(message) => Err(message.clone()),
+            None => flux::read_directory(&commit.tree, &cluster.spec.flux_path),
+        };
+        let wanted = match built {
             Ok(wanted) => wanted,
             Err(message) => {
                 cluster.flux.apply_error = Some(message);
@@ -149,6 +160,7 @@ impl State {
         let (mut started, mut blocked) = (Vec::new(), false);
         for key in keys {
             let obstacle = obstacle(cluster, &key);
+            let no_chart = source_failure(cluster, &key);
             let revision = cluster.revision + 1;
             let Some(release) = cluster.flux.releases.get_mut(&key) else { continue };
             let tried = release.working_on == release.generation && !release.is_renewed;
@@ -158,6 +170,15 @@ impl State {
             cluster.revision = revision;
             release.resource_version = revision;
             release.since = now;
+            if release.is_back_already() {
+                release.settle_as_is();
+                continue;
+            }
+            if let Some((reason, message)) = no_chart {
+                release.phase = Phase::NoChart(reason, message);
+                blocked = true;
+                continue;
+            }
             if let Some(message) = obstacle {
                 release.phase = Phase::Blocked(message);
                 blocked = true;
@@ -165,6 +186,7 @@ impl State {
             }
             release.phase = Phase::Upgrading;
             release.is_renewed = false;
+            release.failures = 0;
             release.working_on = release.generation;
             let names = [cluster_id, &key.0, &key.1, &release.generation.to_string()];
             started.push((key.clone(), chance::between(cluster.seed, &names, 20, 60)));
@@ -177,11 +199,30 @@ impl State {
         }
     }
 
+    /// Tries a failed release again, unless something newer is asked for meanwhile.
+    pub(crate) fn retry(&mut self, cluster_id: &str, key: &ReleaseKey) {
+        let now = self.now;
+        let Some(cluster) = self.clusters.get_mut(cluster_id) else { return };
+        let revision = cluster.next_revision();
+        let Some(release) = cluster.flux.releases.get_mut(key) else { return };
+        let is_meant = matches!(&release.phase, Phase::Failed(failure) if failure.retries);
+        if !is_meant || release.suspended() || release.working_on != release.generation {
+            return;
+        }
+        release.phase = Phase::Upgrading;
+        release.since = now;
+        release.resource_version = revision;
+        let names = [cluster_id, &key.0, &key.1, "retry", &release.failures.to_string()];
+        let seconds = chance::between(cluster.seed, &names, 20, 60);
+        self.after(seconds, Event::Released { cluster: cluster_id.to_owned(), release: key.clone() });
+    }
+
     pub(crate) fn released(&mut self, cluster_id: &str, key: &ReleaseKey) {
         let now = self.now;
         let Some(cluster) = self.clusters.get_mut(cluster_id) else { return };
         let revision = cluster.next_revision();
         let failing = cluster.failing_upgrade.clone();
+        let rolls_back = cluster.flux.troubles.rolls_back;
         let Some(release) = cluster.flux.releases.get_mut(key) else { return };
         let version = release.wanted();
         release.resource_version = revision;
@@ -192,14 +233,22 @@ impl State {
         if let Some((_, reason)) = failing.filter(|(bad, _)| *bad == version) {
             attempt.status = "failed";
             release.failures += 1;
-            release.phase = Phase::Failed(format!(
+            let why = format!(
                 "Helm upgrade failed for release {}/{} with chart {}@{version}: {reason}",
                 key.0,
                 key.1,
                 release.chart()
-            ));
+            );
             release.history.insert(0, attempt);
+            let remediation = Remediation::of(&release.spec, rolls_back);
+            let rolled_back =
+                remediation.rolls_back(release.failures).then(|| release.roll_back(key, now)).flatten();
             release.history.truncate(5);
+            let retries = !remediation.is_exhausted(release.failures);
+            release.phase = Phase::Failed(Failure { why, retries, rolled_back });
+            if retries {
+                self.after(RETRY, Event::Retry { cluster: cluster_id.to_owned(), release: key.clone() });
+            }
             return;
         }
         for old in &mut release.history {
@@ -237,6 +286,33 @@ fn obstacle(cluster: &Cluster, key: &ReleaseKey) -> Option<String> {
         }
     }
     None
+}
+
+impl Release {
+    /// Helm goes back to the release before; what it says of it, where there is one.
+    fn roll_back(&mut self, key: &ReleaseKey, now: Timestamp) -> Option<String> {
+        let back =
+            self.history.iter().find(|one| one.status == "deployed" || one.status == "superseded")?.clone();
+        let number = self.history.first().map_or(1, |last| last.number + 1);
+        for old in &mut self.history {
+            old.status = if old.status == "deployed" { "superseded" } else { old.status };
+        }
+        let message = format!(
+            "Helm rollback to previous release {}/{}.v{} with chart {}@{} succeeded",
+            key.0, key.1, back.number, back.chart, back.version
+        );
+        self.history.insert(0, Snapshot { number, status: "deployed", at: later(now, -1), ..back });
+        Some(message)
+    }
+
+    /// Nothing is left to do for what is asked.
+    fn settle_as_is(&mut self) {
+        self.phase = Phase::Settled;
+        self.is_renewed = false;
+        self.failures = 0;
+        self.working_on = self.generation;
+        self.observed = self.generation;
+    }
 }
 
 fn snapshot(release: &Release, version: &str, number: u64, at: Timestamp) -> Snapshot {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::flux_troubles::FluxTroubles;
 use crate::git::Tree;
 
 /// A Helm release's place: namespace, name.
@@ -32,6 +33,8 @@ pub(crate) struct Flux {
     pub(crate) repositories: BTreeMap<ReleaseKey, Value>,
     /// The OCIRepository documents, as applied.
     pub(crate) artifacts: BTreeMap<ReleaseKey, Value>,
+    /// What is wrong with it.
+    pub(crate) troubles: FluxTroubles,
 }
 
 /// What Helm remembers of one attempt.
@@ -51,10 +54,22 @@ pub(crate) enum Phase {
     Settled,
     /// It waits for another release.
     Blocked(String),
+    /// Its chart cannot be had: reason and message.
+    NoChart(&'static str, String),
     /// Helm is at work.
     Upgrading,
-    /// Helm gave up.
-    Failed(String),
+    /// An upgrade failed.
+    Failed(Failure),
+}
+
+/// A failed upgrade, and what becomes of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Failure {
+    pub(crate) why: String,
+    /// It is tried again.
+    pub(crate) retries: bool,
+    /// What Helm says of the way back to the last release.
+    pub(crate) rolled_back: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -75,6 +90,12 @@ pub(crate) struct Release {
     pub(crate) history: Vec<Snapshot>,
     pub(crate) requested_at: Option<String>,
     pub(crate) resource_version: u64,
+    /// A person suspended it.
+    pub(crate) held: bool,
+    /// How often a person suspended or resumed it: each is a generation more.
+    pub(crate) edits: u64,
+    /// How many of these the controller has seen: it looks at nothing that is suspended.
+    pub(crate) seen_edits: u64,
 }
 
 impl Release {
@@ -92,7 +113,37 @@ impl Release {
             history: Vec::new(),
             requested_at: None,
             resource_version: 1,
+            held: false,
+            edits: 0,
+            seen_edits: 0,
         }
+    }
+
+    /// A person suspends or resumes it.
+    pub(crate) fn suspend(&mut self, suspended: bool) {
+        if std::mem::replace(&mut self.held, suspended) != suspended {
+            self.edits += 1;
+        }
+        if !suspended {
+            self.seen_edits = self.edits;
+        }
+    }
+
+    /// The generations as they are shown: of the object, and of what was observed or worked on.
+    pub(crate) fn shown_generation(&self) -> u64 {
+        self.generation + self.edits
+    }
+
+    /// A generation that the controller has seen.
+    pub(crate) fn seen(&self, generation: u64) -> u64 {
+        generation + self.seen_edits
+    }
+
+    /// What is deployed now is what a remediation went back to, and also what is asked for.
+    pub(crate) fn is_back_already(&self) -> bool {
+        let is_back = matches!(&self.phase, Phase::Failed(failure) if failure.rolled_back.is_some());
+        let last = self.history.first();
+        is_back && last.is_some_and(|last| last.version == self.wanted() && last.chart == self.chart())
     }
 
     /// The chart, which says what the release is; its name may say anything.
@@ -133,7 +184,7 @@ impl Release {
     }
 
     pub(crate) fn suspended(&self) -> bool {
-        self.spec.pointer("/suspend") == Some(&Value::Bool(true))
+        self.held || self.spec.pointer("/suspend") == Some(&Value::Bool(true))
     }
 
     /// The releases it waits for.
@@ -228,6 +279,7 @@ impl Flux {
             releases: BTreeMap::new(),
             repositories: BTreeMap::new(),
             artifacts: BTreeMap::new(),
+            troubles: FluxTroubles::default(),
         }
     }
 }
@@ -238,8 +290,8 @@ impl Release {
         match &self.phase {
             Phase::Settled => "deployed".to_owned(),
             Phase::Upgrading => "upgrading".to_owned(),
-            Phase::Blocked(why) => format!("blocked: {why}"),
-            Phase::Failed(why) => format!("failed: {why}"),
+            Phase::Blocked(why) | Phase::NoChart(_, why) => format!("blocked: {why}"),
+            Phase::Failed(failure) => format!("failed: {}", failure.why),
         }
     }
 }

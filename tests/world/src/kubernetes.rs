@@ -1,11 +1,13 @@
 //! One cluster's API server.
 
 mod budgets;
+pub(crate) mod candidates;
 mod create;
 mod discovery;
 mod events;
 mod flux_objects;
 mod form;
+mod helm_conditions;
 mod istiod_metrics;
 pub(crate) mod list;
 mod nodes;

@@ -24,7 +24,7 @@ pub(crate) enum Place {
 /// An annotation.
 pub(crate) type Field = (Place, String);
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct Manager {
     fields: BTreeSet<Field>,
     /// When its fields or their values last changed.
@@ -32,7 +32,7 @@ struct Manager {
 }
 
 /// All managers of an object.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Managers(BTreeMap<(String, Operation), Manager>);
 
 impl Managers {
@@ -83,6 +83,11 @@ impl Managers {
             manager.fields.retain(|field| !gone.contains(field));
         }
         self.0.retain(|_, manager| !manager.fields.is_empty());
+    }
+
+    /// Every field that somebody owns.
+    pub(crate) fn fields(&self) -> BTreeSet<Field> {
+        self.0.values().flat_map(|manager| manager.fields.iter().cloned()).collect()
     }
 
     /// Who writes another value owns the field from then on.

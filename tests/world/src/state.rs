@@ -26,6 +26,10 @@ pub(crate) enum Event {
     Apply { cluster: String },
     /// The helm-controller looks for a release to upgrade.
     Reconcile { cluster: String },
+    /// A failed release is tried again.
+    Retry { cluster: String, release: ReleaseKey },
+    /// The kustomize-controller takes away what others wrote.
+    Strip { cluster: String },
     /// A Helm upgrade ends.
     Released { cluster: String, release: ReleaseKey },
     /// A rolling restart goes on.
@@ -136,6 +140,8 @@ impl State {
             Event::Fetch { cluster } => self.fetch(&cluster),
             Event::Apply { cluster } => self.apply(&cluster),
             Event::Reconcile { cluster } => self.reconcile(&cluster),
+            Event::Retry { cluster, release } => self.retry(&cluster, &release),
+            Event::Strip { cluster } => self.strip(&cluster),
             Event::Released { cluster, release } => self.released(&cluster, &release),
             Event::Roll { cluster, workload } => self.roll(&cluster, &workload),
             Event::Answer { project, iid, opening } => self.answer(&project, iid, opening),

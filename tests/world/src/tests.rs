@@ -2,8 +2,10 @@
 
 mod budgets;
 mod datadog;
+mod flux;
 mod gitlab;
 mod kubernetes;
+mod large;
 mod levers;
 mod lists;
 mod managers;

@@ -3,13 +3,22 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::helm_conditions;
 use super::objects::metadata;
 use crate::cluster::Cluster;
-use crate::flux::{Phase, Release, Snapshot};
+use crate::flux::{Phase, Release, ReleaseKey, Snapshot};
+use crate::flux_troubles::{ChartTrouble, chart_trouble, pull_failure};
 use crate::state::{State, stamp};
 
 /// One condition; its generation lets a reader tell an old one.
-fn condition(kind: &str, status: &str, reason: &str, message: &str, at: Timestamp, generation: u64) -> Value {
+pub(super) fn condition(
+    kind: &str,
+    status: &str,
+    reason: &str,
+    message: &str,
+    at: Timestamp,
+    generation: u64,
+) -> Value {
     json!({ "type": kind, "status": status, "reason": reason, "message": message,
         "lastTransitionTime": stamp(at), "observedGeneration": generation })
 }
@@ -61,7 +70,17 @@ pub(super) fn git_repositories(state: &State, cluster: &Cluster) -> Vec<Value> {
         },
     });
     poked(&mut object, flux.source_requested_at.as_ref());
+    suspend(&mut object, cluster, "GitRepository");
     vec![object]
+}
+
+/// A suspended source says so, in a generation that its controller has not looked at.
+fn suspend(object: &mut Value, cluster: &Cluster, kind: &str) {
+    let part = |name: &str| object["metadata"][name].as_str().unwrap_or_default().to_owned();
+    if cluster.flux.troubles.is_suspended(kind, &part("namespace"), &part("name")) {
+        object["spec"]["suspend"] = json!(true);
+        object["metadata"]["generation"] = json!(2);
+    }
 }
 
 pub(super) fn kustomizations(cluster: &Cluster) -> Vec<Value> {
@@ -139,7 +158,7 @@ pub(super) fn helm_repositories(cluster: &Cluster) -> Vec<Value> {
     }
     let repository = |((namespace, name), document): (&(String, String), &Value)| {
         let at = cluster.flux.applied_at;
-        json!({
+        let mut object = json!({
             "metadata": managed_meta(cluster, "HelmRepository", namespace, name),
             "spec": document.get("spec").cloned().unwrap_or_else(|| json!({})),
             "status": {
@@ -147,26 +166,54 @@ pub(super) fn helm_repositories(cluster: &Cluster) -> Vec<Value> {
                 "artifact": { "revision": format!("sha256:{}", crate::chance::hex(9, &[name], 64)), "lastUpdateTime": stamp(at) },
                 "conditions": [condition("Ready", "True", "Succeeded", "stored artifact", at, 1)],
             },
-        })
+        });
+        suspend(&mut object, cluster, "HelmRepository");
+        object
     };
     all.iter().map(repository).collect()
 }
 
+/// The release that takes its chart from an OCIRepository, when its chart cannot be had.
+fn broken_artifact<'a>(cluster: &'a Cluster, key: &ReleaseKey) -> Option<(&'a Release, ChartTrouble)> {
+    let of = |(own, release): (&'a ReleaseKey, &'a Release)| {
+        let place = crate::flux_troubles::source_of(own, release);
+        let trouble = chart_trouble(cluster, own, release)?;
+        (release.by_reference.is_some() && (&place.1, &place.2) == (&key.0, &key.1))
+            .then_some((release, trouble))
+    };
+    let found = cluster.flux.releases.iter().find_map(of)?;
+    (found.1 != ChartTrouble::Unreadable).then_some(found)
+}
+
 pub(super) fn oci_repositories(cluster: &Cluster) -> Vec<Value> {
-    let repository = |((namespace, name), document): (&(String, String), &Value)| {
+    let repository = |(key, document): (&ReleaseKey, &Value)| {
         let at = cluster.flux.applied_at;
         let tag = document.pointer("/spec/ref/tag").and_then(Value::as_str).unwrap_or_default();
-        let revision = format!("{tag}@sha256:{}", digest(tag));
-        let message = format!("stored artifact for digest '{revision}'");
-        json!({
-            "metadata": managed_meta(cluster, "OCIRepository", namespace, name),
+        let broken = broken_artifact(cluster, key);
+        // What cannot be pulled leaves the artifact as it was.
+        let stored = broken.map_or(Some(tag), |(release, _)| release.deployed());
+        let revision = stored.map(|tag| format!("{tag}@sha256:{}", digest(tag)));
+        let ready = match (broken, &revision) {
+            (Some((release, trouble)), _) => {
+                let (reason, message) = pull_failure(trouble, release);
+                condition("Ready", "False", reason, &message, at, 1)
+            }
+            (None, revision) => {
+                let message =
+                    format!("stored artifact for digest '{}'", revision.as_deref().unwrap_or_default());
+                condition("Ready", "True", "Succeeded", &message, at, 1)
+            }
+        };
+        let mut object = json!({
+            "metadata": managed_meta(cluster, "OCIRepository", &key.0, &key.1),
             "spec": document.get("spec").cloned().unwrap_or_else(|| json!({})),
-            "status": {
-                "observedGeneration": 1,
-                "artifact": { "revision": revision, "lastUpdateTime": stamp(at) },
-                "conditions": [condition("Ready", "True", "Succeeded", &message, at, 1)],
-            },
-        })
+            "status": { "observedGeneration": 1, "conditions": [ready] },
+        });
+        if let Some(revision) = revision {
+            object["status"]["artifact"] = json!({ "revision": revision, "lastUpdateTime": stamp(at) });
+        }
+        suspend(&mut object, cluster, "OCIRepository");
+        object
     };
     cluster.flux.artifacts.iter().map(repository).collect()
 }
@@ -186,59 +233,86 @@ fn chart_place(namespace: &str, name: &str, release: &Release) -> (String, Strin
 pub(super) fn helm_charts(cluster: &Cluster) -> Vec<Value> {
     let has_chart = |release: &Release| release.spec.pointer("/chart/spec").is_some();
     let with_chart = cluster.flux.releases.iter().filter(|(_, release)| has_chart(release));
-    let chart = |((namespace, name), release): (&(String, String), &Release)| {
-        let (place, full) = chart_place(namespace, name, release);
+    let chart = |(key, release): (&ReleaseKey, &Release)| {
+        let (place, full) = chart_place(&key.0, &key.1, release);
         let mut meta = metadata(cluster, "HelmChart", Some(&place), &full);
         meta["generation"] = json!(release.generation);
         let version = release.wanted();
         let message = format!("pulled '{}' chart with version '{version}'", release.chart());
+        let trouble = chart_trouble(cluster, key, release).filter(|one| *one != ChartTrouble::Unreadable);
+        let (stored, conditions) = match trouble {
+            None => (
+                Some(version.as_str()),
+                json!([condition(
+                    "Ready",
+                    "True",
+                    "ChartPullSucceeded",
+                    &message,
+                    release.since,
+                    release.generation
+                )]),
+            ),
+            Some(trouble) => {
+                let (reason, message) = pull_failure(trouble, release);
+                let of = |kind: &str, status: &str| {
+                    condition(kind, status, reason, &message, release.since, release.generation)
+                };
+                (release.deployed(), json!([of("Ready", "False"), of("FetchFailed", "True")]))
+            }
+        };
         json!({
             "metadata": meta,
             "spec": release.spec.pointer("/chart/spec").cloned().unwrap_or_else(|| json!({})),
             "status": {
                 "observedGeneration": release.generation,
                 "observedChartName": release.chart(),
-                "artifact": { "revision": version, "lastUpdateTime": stamp(release.since) },
-                "conditions": [condition("Ready", "True", "ChartPullSucceeded", &message, release.since, release.generation)],
+                "artifact": { "revision": stored, "lastUpdateTime": stamp(release.since) },
+                "conditions": conditions,
             },
         })
     };
     with_chart.map(chart).collect()
 }
 
-pub(super) fn helm_releases(cluster: &Cluster) -> Vec<Value> {
-    let releases = cluster.flux.releases.iter();
-    releases.map(|((namespace, name), release)| helm_release(cluster, namespace, name, release)).collect()
+pub(super) fn helm_releases(cluster: &Cluster, now: Timestamp) -> Vec<Value> {
+    cluster.flux.releases.iter().map(|(key, release)| helm_release(cluster, key, release, now)).collect()
 }
 
-fn helm_release(cluster: &Cluster, namespace: &str, name: &str, release: &Release) -> Value {
+fn helm_release(cluster: &Cluster, key: &ReleaseKey, release: &Release, now: Timestamp) -> Value {
+    let (namespace, name) = (key.0.as_str(), key.1.as_str());
     let mut meta = managed_meta(cluster, "HelmRelease", namespace, name);
-    meta["generation"] = json!(release.generation);
+    meta["generation"] = json!(release.shown_generation());
     meta["resourceVersion"] = json!(release.resource_version.to_string());
     let is_oci = release.by_reference.is_some();
     let history: Vec<Value> =
         release.history.iter().map(|one| snapshot(namespace, name, one, is_oci)).collect();
     let attempted = match (&release.phase, release.history.first()) {
-        (Phase::Upgrading, _) | (_, None) => release.wanted(),
+        (Phase::Upgrading | Phase::Failed(_), _) | (_, None) => release.wanted(),
         (_, Some(last)) => last.version.clone(),
     };
     // `-1` until the first attempt is over, as the controller writes it.
-    let observed = if release.observed == 0 { json!(-1) } else { json!(release.observed) };
+    let observed = if release.observed == 0 { json!(-1) } else { json!(release.seen(release.observed)) };
     let chart = chart_place(namespace, name, release);
     let mut object = json!({
         "metadata": meta,
         "spec": release.spec,
         "status": {
             "observedGeneration": observed,
-            "lastAttemptedGeneration": release.working_on,
+            "lastAttemptedGeneration": release.seen(release.working_on),
             "lastAttemptedRevision": attempted,
             "lastAttemptedReleaseAction": if release.history.len() > 1 { "upgrade" } else { "install" },
             "helmChart": if is_oci { String::new() } else { format!("{}/{}", chart.0, chart.1) },
             "storageNamespace": namespace,
-            "conditions": conditions(namespace, name, release),
+            "conditions": helm_conditions::of(cluster, key, release, now),
             "history": history,
         },
     });
+    if release.suspended() {
+        object["spec"]["suspend"] = json!(true);
+    }
+    if cluster.flux.troubles.drifting.contains(key) {
+        object["spec"]["driftDetection"] = json!({ "mode": "enabled" });
+    }
     if release.failures > 0 {
         object["status"]["failures"] = json!(release.failures);
         object["status"]["upgradeFailures"] = json!(release.failures);
@@ -259,48 +333,4 @@ fn snapshot(namespace: &str, name: &str, one: &Snapshot, is_oci: bool) -> Value 
         "configDigest": format!("sha256:{}", crate::chance::hex(11, &[name], 64)),
         "firstDeployed": stamp(one.at), "lastDeployed": stamp(one.at),
     })
-}
-
-fn conditions(namespace: &str, name: &str, release: &Release) -> Vec<Value> {
-    let (at, working, observed) = (release.since, release.working_on, release.observed);
-    let last = release.history.first();
-    let (verb, reason) = match last.map(|one| one.number) {
-        Some(number) if number > 1 => ("upgrade", "UpgradeSucceeded"),
-        _ => ("install", "InstallSucceeded"),
-    };
-    let (chart, version) = last.map_or(("", ""), |one| (one.chart.as_str(), one.version.as_str()));
-    match &release.phase {
-        Phase::Settled => {
-            let message = format!(
-                "Helm {verb} succeeded for release {namespace}/{name}.v{} with chart {chart}@{version}",
-                last.map_or(0, |one| one.number)
-            );
-            vec![
-                condition("Ready", "True", reason, &message, at, observed),
-                condition("Released", "True", reason, &message, at, observed),
-            ]
-        }
-        Phase::Blocked(why) => vec![
-            condition("Reconciling", "True", "ProgressingWithRetry", why, at, release.generation),
-            condition("Ready", "False", "DependencyNotReady", why, at, release.generation),
-        ],
-        Phase::Upgrading => {
-            let message = format!(
-                "Running '{}' action with timeout of 5m0s",
-                if release.history.is_empty() { "install" } else { "upgrade" }
-            );
-            vec![
-                condition("Reconciling", "True", "Progressing", &message, at, working),
-                condition("Ready", "Unknown", "Progressing", &message, at, working),
-            ]
-        }
-        Phase::Failed(why) => {
-            let stalled = "Failed to upgrade after 1 attempt(s)";
-            vec![
-                condition("Ready", "False", "UpgradeFailed", why, at, observed),
-                condition("Released", "False", "UpgradeFailed", why, at, observed),
-                condition("Stalled", "True", "RetriesExceeded", stalled, at, observed),
-            ]
-        }
-    }
 }

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::resources::{self, Resource};
 use crate::call::Call;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Form {
     /// Everything.
     Whole,
     /// `PartialObjectMetadata`.

@@ -1,11 +1,13 @@
 //! Lists: what is selected, in which form, and in pages of one moment.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
+use super::candidates;
 use super::form::Form;
 use super::resources::{self, Scope, key};
 use super::selector::{Selector, field, unknown_field};
@@ -17,7 +19,7 @@ use crate::state::State;
 const LISTS_KEPT: usize = 8;
 
 /// An object's namespace and name, by which lists are ordered.
-type Place = (String, String);
+pub(crate) type Place = (String, String);
 
 /// A list whose next pages somebody may ask for, as it was at its first.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ pub(crate) struct Listed {
     query: String,
     revision: String,
     /// Each object's JSON.
-    items: Vec<(Place, String)>,
+    items: Vec<(Place, Arc<str>)>,
 }
 
 /// Lists of a cluster that are being read.
@@ -97,7 +99,7 @@ pub(super) fn list(state: &mut State, call: &Call, cluster_id: &str, target: &Ta
         }
     }
     let page: Vec<&str> =
-        list.items.get(from..until).unwrap_or_default().iter().map(|(_, item)| item.as_str()).collect();
+        list.items.get(from..until).unwrap_or_default().iter().map(|(_, item)| item.as_ref()).collect();
     let (kind, api_version) = Form::of_list(call).list_type(target.resource);
     let answer = call::body(
         200,
@@ -126,25 +128,36 @@ fn taken(state: &mut State, cluster_id: &str, query: &str, revision: &str) -> Op
 }
 
 fn made(
-    state: &State,
+    state: &mut State,
     cluster_id: &str,
     target: &Target,
-    (labels, fields): (&Selector, &Selector),
+    selectors: (&Selector, &Selector),
     form: Form,
     query: String,
     revision: Option<String>,
 ) -> Option<Listed> {
     let cluster = state.clusters.get(cluster_id)?;
-    let is_meant = |object: &Value| {
-        labels.matches(|name| object["metadata"]["labels"][name].as_str().map(str::to_owned))
-            && fields.matches(|path| field(object, path))
-    };
     let scope = Scope { namespace: target.namespace.as_deref(), name: None };
-    let objects = resources::within(state, cluster, target.resource, scope).into_iter().filter(is_meant);
-    let items = objects.map(|object| (key(&object), form.item(target.resource, object).to_string()));
-    Some(Listed {
-        query,
-        revision: revision.unwrap_or_else(|| cluster.revision.to_string()),
-        items: items.collect(),
-    })
+    let revision = revision.unwrap_or_else(|| cluster.revision.to_string());
+    let Some(found) = candidates::items(state, cluster, target.resource, scope, selectors, form) else {
+        let (labels, fields) = selectors;
+        let is_meant = |object: &Value| {
+            labels.matches(|name| object["metadata"]["labels"][name].as_str().map(str::to_owned))
+                && fields.matches(|path| field(object, path))
+        };
+        let objects = resources::within(state, cluster, target.resource, scope).into_iter().filter(is_meant);
+        let items = objects.map(|object| {
+            let place = key(&object);
+            (place, form.item(target.resource, object).to_string().into())
+        });
+        return Some(Listed { query, revision, items: items.collect() });
+    };
+    let shown = &mut state.clusters.get_mut(cluster_id)?.shown;
+    let keep = |(place, text, mark): candidates::Item| {
+        if let Some(mark) = mark {
+            shown.keep(target.resource, form, place.clone(), mark, Arc::clone(&text));
+        }
+        (place, text)
+    };
+    Some(Listed { query, revision, items: found.into_iter().map(keep).collect() })
 }

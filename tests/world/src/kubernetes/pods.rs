@@ -48,7 +48,7 @@ fn proxy_image(pod: &Pod) -> String {
     format!("docker.io/istio/proxyv2:{}", pod.proxy.as_deref().unwrap_or_default())
 }
 
-fn pod_object(state: &State, cluster: &Cluster, workload: &Workload, pod: &Pod) -> Value {
+pub(super) fn pod_object(state: &State, cluster: &Cluster, workload: &Workload, pod: &Pod) -> Value {
     let place = place(workload, pod);
     let namespace = workload.namespace();
     let mut meta = metadata(cluster, "Pod", Some(namespace), &pod.name);
@@ -119,7 +119,8 @@ fn own_image(workload: &Workload, pod: &Pod) -> String {
     }
 }
 
-fn labels(workload: &Workload, pod: &Pod) -> Value {
+/// The labels of a pod.
+pub(super) fn labels(workload: &Workload, pod: &Pod) -> Value {
     let mut labels = pod_labels(workload);
     if matches!(workload.role, Role::Istiod | Role::Gateway) {
         labels["app.kubernetes.io/version"] = json!(pod.version);

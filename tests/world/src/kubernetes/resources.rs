@@ -137,10 +137,7 @@ fn made_objects(state: &State, cluster: &Cluster, resource: &Resource, scope: Sc
         "deployments" => of_kind(WorkloadKind::Deployment),
         "statefulsets" => of_kind(WorkloadKind::StatefulSet),
         "daemonsets" => of_kind(WorkloadKind::DaemonSet),
-        "replicasets" => {
-            let deployments = here().filter(|one| one.kind() == WorkloadKind::Deployment);
-            deployments.flat_map(|one| workloads::replica_sets(cluster, one)).collect()
-        }
+        "replicasets" => here().flat_map(|one| workloads::replica_sets(cluster, one)).collect(),
         "poddisruptionbudgets" => here().filter_map(|one| budgets::budget(cluster, one)).collect(),
         "mutatingwebhookconfigurations" => objects::webhooks(cluster, &state.authority.pem()),
         "validatingwebhookconfigurations" => objects::validators(cluster, &state.authority.pem()),
@@ -151,7 +148,7 @@ fn made_objects(state: &State, cluster: &Cluster, resource: &Resource, scope: Sc
         "ocirepositories" => flux_objects::oci_repositories(cluster),
         "helmcharts" => flux_objects::helm_charts(cluster),
         "kustomizations" => flux_objects::kustomizations(cluster),
-        "helmreleases" => flux_objects::helm_releases(cluster),
+        "helmreleases" => flux_objects::helm_releases(cluster, state.now),
         _ => Vec::new(),
     }
 }

@@ -110,7 +110,8 @@ impl Selector {
         self.0.is_empty()
     }
 
-    fn names(&self) -> impl Iterator<Item = &str> {
+    /// The names it asks about.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|demand| match demand {
             Demand::OneOf(name, ..) | Demand::Exists(name, _) => name.as_str(),
         })

@@ -94,19 +94,24 @@ pub(super) fn template(workload: &Workload) -> Value {
     json!({ "metadata": { "labels": pod_labels(workload), "annotations": annotations }, "spec": spec })
 }
 
-pub(super) fn workload_metadata(cluster: &Cluster, workload: &Workload) -> Value {
-    let mut meta = metadata(cluster, workload.kind().as_str(), Some(workload.namespace()), workload.name());
-    meta["generation"] = json!(workload.generation);
-    meta["resourceVersion"] = json!(workload.resource_version.to_string());
-    meta["creationTimestamp"] = json!(stamp(workload.created));
-    meta["labels"] = match workload.role {
+/// The labels of the workload itself.
+pub(super) fn labels(workload: &Workload) -> Value {
+    match workload.role {
         Role::Istiod | Role::Gateway => {
             let mut labels = pod_labels(workload);
             labels["app.kubernetes.io/managed-by"] = json!("Helm");
             labels
         }
         _ => json!({ "app": workload.name() }),
-    };
+    }
+}
+
+fn workload_metadata(cluster: &Cluster, workload: &Workload) -> Value {
+    let mut meta = metadata(cluster, workload.kind().as_str(), Some(workload.namespace()), workload.name());
+    meta["generation"] = json!(workload.generation);
+    meta["resourceVersion"] = json!(workload.resource_version.to_string());
+    meta["creationTimestamp"] = json!(stamp(workload.created));
+    meta["labels"] = labels(workload);
     meta["annotations"] = json!(workload.annotations);
     if workload.kind() == WorkloadKind::Deployment {
         meta["annotations"]["deployment.kubernetes.io/revision"] = json!((workload.rollouts + 1).to_string());
@@ -276,8 +281,11 @@ fn daemon_set(workload: &Workload) -> (Value, Value) {
     (spec, status)
 }
 
-/// The ReplicaSets that still have pods, the newest one, and old ones that a rollback would use.
-pub(super) fn replica_sets(cluster: &Cluster, workload: &Workload) -> Vec<Value> {
+/// The templates of its ReplicaSets: of those that still have pods, the newest, and old ones that a rollback would use.
+pub(super) fn set_hashes(cluster: &Cluster, workload: &Workload) -> Vec<String> {
+    if workload.kind() != WorkloadKind::Deployment {
+        return Vec::new();
+    }
     let mut hashes: Vec<String> = workload.pods.iter().map(|pod| pod.hash.clone()).collect();
     // A paused Deployment makes none of a new template.
     hashes.push(if workload.paused { workload.settled.hash.clone() } else { workload.template_hash() });
@@ -289,14 +297,25 @@ pub(super) fn replica_sets(cluster: &Cluster, workload: &Workload) -> Vec<Value>
     hashes.extend(old.map(place));
     hashes.sort();
     hashes.dedup();
-    hashes.iter().map(|hash| replica_set(cluster, workload, hash)).collect()
+    hashes
 }
 
-fn replica_set(cluster: &Cluster, workload: &Workload, hash: &str) -> Value {
+/// All of its ReplicaSets.
+pub(super) fn replica_sets(cluster: &Cluster, workload: &Workload) -> Vec<Value> {
+    set_hashes(cluster, workload).iter().map(|hash| replica_set(cluster, workload, hash)).collect()
+}
+
+/// The labels of a ReplicaSet.
+pub(super) fn set_labels(workload: &Workload, hash: &str) -> Value {
+    let mut labels = pod_labels(workload);
+    labels["pod-template-hash"] = json!(hash);
+    labels
+}
+
+pub(super) fn replica_set(cluster: &Cluster, workload: &Workload, hash: &str) -> Value {
     let name = format!("{}-{hash}", workload.name());
     let mut meta = metadata(cluster, "ReplicaSet", Some(workload.namespace()), &name);
-    meta["labels"] = pod_labels(workload);
-    meta["labels"]["pod-template-hash"] = json!(hash);
+    meta["labels"] = set_labels(workload, hash);
     meta["ownerReferences"] =
         json!([owner(cluster, "apps/v1", "Deployment", workload.namespace(), workload.name())]);
     let pods = || workload.pods.iter().filter(|pod| pod.hash == hash);
