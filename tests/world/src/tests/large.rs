@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{CLUSTER, get, mark, wait};
+use super::{CLUSTER, get, mark, patch, wait};
 use crate::{ClusterSpec, Strategy, WorkloadKind, World, WorldSpec};
 
 fn pages(world: &World, path: &str) -> Vec<Value> {
@@ -71,9 +71,14 @@ fn a_list_shows_every_change() {
         object
     };
     for second in 0..120 {
-        if second % 40 == 0 {
+        if second % 45 == 0 {
             mark(&world, WorkloadKind::Deployment, "shop", "cart", &second.to_string());
             mark(&world, WorkloadKind::StatefulSet, "data", "ledger", &second.to_string());
+        }
+        if second == 30 {
+            let note = json!({ "metadata": { "annotations": { "note": "of its own" } } });
+            let path = "/apis/apps/v1/namespaces/shop/deployments/cart";
+            assert_eq!(patch(&world, path, "application/merge-patch+json", &note).0, 200);
         }
         if second == 70 {
             world.stall_workload_for_good(CLUSTER, "shop", "cart", crate::Trouble::CrashLoop);

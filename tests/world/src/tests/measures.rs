@@ -21,18 +21,24 @@ fn every_roll_is_told_with_its_mark_and_what_ran_before() {
 #[test]
 fn the_worst_moments_are_kept_by_namespace() {
     let team = |namespace: &str, name: &str| WorkloadSpec::new(namespace, name, WorkloadKind::Deployment, 4);
-    let world = with_workloads(vec![team("a", "one").rolling(2, 0), team("a", "two"), team("b", "three")]);
+    let world = with_workloads(vec![
+        team("a", "one").rolling(2, 0),
+        team("a", "two").rolling(2, 0),
+        team("a", "four").rolling(2, 0),
+        team("b", "three"),
+    ]);
     let of = |pods: usize, workloads: usize| Disturbance { pods, workloads };
     assert_eq!(world.worst_moments(CLUSTER).cluster, of(0, 0));
     mark(&world, WorkloadKind::Deployment, "a", "one", "x");
     wait(&world, 120);
     mark(&world, WorkloadKind::Deployment, "a", "two", "x");
+    mark(&world, WorkloadKind::Deployment, "a", "four", "x");
     mark(&world, WorkloadKind::Deployment, "b", "three", "x");
     wait(&world, 120);
     let worst = world.worst_moments(CLUSTER);
-    assert_eq!(worst.cluster, of(2, 2));
-    assert_eq!((worst.namespaces["a"], worst.namespaces["b"]), (of(2, 1), of(1, 1)));
-    assert_eq!(world.cluster(CLUSTER).unwrap().max_unavailable_pods, 2);
+    assert_eq!(worst.cluster, of(5, 3));
+    assert_eq!((worst.namespaces["a"], worst.namespaces["b"]), (of(4, 2), of(1, 1)));
+    assert_eq!(world.cluster(CLUSTER).unwrap().max_unavailable_pods, 5);
 }
 
 #[test]

@@ -79,6 +79,8 @@ fn an_image_that_cannot_be_pulled_keeps_a_pod_pending() {
         status_of(&pod, "containerStatuses", "store")["state"]["waiting"]["reason"],
         "PodInitializing"
     );
+    let native = status_of(&pod, "initContainerStatuses", "istio-proxy");
+    assert_eq!(native["state"]["waiting"]["reason"], "PodInitializing", "the same image, later");
     let reasons: Vec<String> = events(&world, "fieldSelector=involvedObject.kind%3DPod")
         .iter()
         .map(|one| format!("{} {}", one["type"].as_str().unwrap(), one["message"].as_str().unwrap()))
