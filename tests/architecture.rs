@@ -73,6 +73,7 @@ impl Package {
     fn layer(&self) -> Layer {
         match self.folder.as_str() {
             "shared/domain" => Layer::Domain,
+            "shared/series" => Layer::Series,
             "shared/tasks" => Layer::Tasks,
             "shared/http" => Layer::Http,
             "shared/lambda" => Layer::Lambda,
@@ -90,6 +91,7 @@ impl Package {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Layer {
     Domain,
+    Series,
     Tasks,
     Http,
     Adapter,
@@ -108,7 +110,7 @@ impl Layer {
         let layer = other.layer();
         match self {
             Self::Domain | Self::Stranger => false,
-            Self::Tasks => layer == Self::Domain,
+            Self::Series | Self::Tasks => layer == Self::Domain,
             Self::Http => matches!(layer, Self::Domain | Self::Tasks),
             Self::Adapter => matches!(layer, Self::Domain | Self::Tasks | Self::Http),
             // Stores and AWS belong to every function; the vendors that only some need stay out.

@@ -3,6 +3,7 @@
 mod check;
 mod diff;
 mod follow;
+mod judge;
 mod registry;
 mod simulate;
 
@@ -12,6 +13,7 @@ use guard_domain::IstioVersion;
 pub(crate) use check::CheckOptions;
 pub(crate) use diff::DiffOptions;
 pub(crate) use follow::{DecisionOptions, FollowOptions, MonitorOptions, RollbackOptions, RunOptions};
+pub(crate) use judge::{Bad, JudgeOptions, Kind};
 pub(crate) use registry::{AddOptions, DocumentFormat, ImportOptions, Registry, RemoveOptions, ShowOptions};
 pub(crate) use simulate::SimulateOptions;
 
@@ -130,6 +132,17 @@ pub(crate) enum Command {
     ///
     /// For example: guard diff --file clusters/prod-eu-1/istio --target-version 1.30.5
     Diff(DiffOptions),
+
+    /// Judge series before and after a change, as a soak is judged
+    ///
+    /// Reads files of this machine, and nothing else. One change (--file) gets a verdict with its reasons. Exit code 0: it
+    /// passes; 3: it fails; 5: too close to call; 6: too little data. A set of labelled pairs (--index) is counted: false
+    /// rollbacks, detected regressions and, with --inject, detected steps of that size, by source and kind of metric; its
+    /// exit code is 0. docs/judge.md has the format of a set, the method, and what was measured.
+    ///
+    /// For example: guard judge --file p95.csv --kind latency --bad-direction up --change-ts 1764500000 --soak-end
+    /// 1764507200
+    Judge(Box<JudgeOptions>),
 
     /// Run one batch from plan to end against a simulated world, in virtual time
     ///

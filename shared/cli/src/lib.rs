@@ -13,6 +13,7 @@ mod diff;
 mod exit;
 mod failure;
 mod follow;
+mod judge;
 mod list;
 mod manual;
 mod monitor;
@@ -73,6 +74,7 @@ async fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
         }
         Command::Check(options) => check::run(options).await,
         Command::Diff(options) => diff::run(options),
+        Command::Judge(options) => judge::run(options),
         Command::Simulate(options) => simulate::run(options).await,
     }
 }

@@ -27,6 +27,7 @@ pub mod checks;
 pub mod compatibility;
 pub mod flux_chain;
 pub mod freeze;
+pub mod judge;
 pub mod look;
 pub mod manifest;
 pub mod notification;

@@ -4,8 +4,6 @@
 //! configuration calls intolerable, never PASS without data, EXTERNAL when clusters that were not upgraded moved alike,
 //! and MARGINAL close to what is intolerable. The calibrated judge of the design replaces it.
 
-use serde::{Deserialize, Serialize};
-
 use crate::{Thresholds, TrafficWindow};
 
 /// Fewer errors than this are no evidence, whatever their share.
@@ -19,30 +17,7 @@ const MIN_CONTROLS: usize = 2;
 /// A rise is explained from outside while it is at most so many times the rise of the middle control.
 const ALIKE: f64 = 2.0;
 
-/// The answer for one cluster at one look.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SoakVerdict {
-    /// Pass, fail or not yet known.
-    pub outcome: SoakOutcome,
-    /// Why, as sentences with numbers.
-    pub reasons: Vec<String>,
-}
-
-/// What one look found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SoakOutcome {
-    /// Nothing intolerable was seen, with enough data to see it.
-    Pass,
-    /// Something intolerable was seen.
-    Fail,
-    /// Nothing intolerable, but close to it.
-    Marginal,
-    /// Something intolerable was seen, and clusters that were not upgraded moved alike.
-    External,
-    /// Too little data for any of them.
-    Insufficient,
-}
+pub use crate::judge::{SoakOutcome, SoakVerdict};
 
 /// The traffic of one cluster, after the change and before it.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -1,0 +1,100 @@
+//! `guard judge`: the soak judge on series of this machine. It asks nobody.
+
+mod report;
+
+use std::path::Path;
+
+use guard_domain::judge::{BadDirection, MetricKind, SoakOutcome, Times};
+use guard_series::{Files, Label, Pair, SetError, Windows, judge, read, tally};
+
+use crate::args::{Bad, JudgeOptions, Kind};
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// What the rivals compare with, where nothing else is said, seconds.
+const BASELINE: i64 = 7_200;
+
+pub(crate) fn run(options: &JudgeOptions) -> Result<Exit, Failure> {
+    match (&options.file, &options.index) {
+        (Some(file), _) => one(options, file),
+        (None, Some(index)) => set(options, index),
+        (None, None) => Err(Failure::usage("give --file for one change, or --index for a set")),
+    }
+}
+
+impl From<SetError> for Failure {
+    fn from(error: SetError) -> Self {
+        Self::error(error.to_string())
+    }
+}
+
+fn one(options: &JudgeOptions, file: &Path) -> Result<Exit, Failure> {
+    let (Some(change), Some(until)) = (options.change_ts, options.soak_end) else {
+        return Err(Failure::usage("--file needs --change-ts and --soak-end"));
+    };
+    let settled = options.settled_ts.unwrap_or(change);
+    if settled < change || until <= settled {
+        return Err(Failure::usage(format!(
+            "the change ({change}), the end of the restart ({settled}) and the end of the soak ({until}) follow one another"
+        )));
+    }
+    let mut files = Files::of(Path::new(""));
+    let name = file.display().to_string();
+    let step = match options.step {
+        Some(step) => step,
+        None => files.step(&name, &options.column)?,
+    };
+    let pair = Pair {
+        id: name.clone(),
+        label: Label::NoChange,
+        split: String::new(),
+        column: options.column.clone(),
+        kind_name: String::new(),
+        source: String::new(),
+        kind: match options.kind {
+            Kind::Latency => MetricKind::Latency,
+            Kind::ErrorRate => MetricKind::ErrorRate,
+            Kind::Throughput => MetricKind::Throughput,
+            Kind::Resource => MetricKind::Resource,
+            Kind::Other => MetricKind::Other,
+        },
+        bad: match options.bad_direction {
+            Bad::Up => BadDirection::Up,
+            Bad::Down => BadDirection::Down,
+            Bad::Both => BadDirection::Both,
+        },
+        is_percent: false,
+        step,
+        baseline_file: name.clone(),
+        soak_file: name,
+        issue: String::new(),
+        history_start: options.history_start.unwrap_or(i64::MIN),
+        baseline_start: options.baseline_start.unwrap_or(change.saturating_sub(BASELINE)),
+        times: Times { change, settled, until },
+        injectable: false,
+    };
+    let windows = Windows::read(&mut files, &pair)?;
+    let judged = judge(&pair, &windows, options.rule);
+    report::one(&judged, options.json)?;
+    Ok(match judged.outcome {
+        SoakOutcome::Pass => Exit::Done,
+        SoakOutcome::Fail => Exit::Refused,
+        SoakOutcome::Marginal | SoakOutcome::External => Exit::WaitsForPerson,
+        SoakOutcome::Insufficient => Exit::Unknown,
+    })
+}
+
+fn set(options: &JudgeOptions, index: &Path) -> Result<Exit, Failure> {
+    let mut pairs = read(index)?;
+    if let Some(split) = &options.split {
+        pairs.retain(|pair| pair.split == *split);
+        if pairs.is_empty() {
+            return Err(Failure::error(format!("{}: no pair is of the split `{split}`", index.display())));
+        }
+    }
+    let beside = index.parent().unwrap_or(Path::new(""));
+    let mut files = Files::of(options.dir.as_deref().unwrap_or(beside));
+    let counted = tally(&pairs, &mut files, options.rule, options.inject)?;
+    report::set(&counted, options.json)?;
+    Ok(Exit::Done)
+}
