@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-gitlab test-kubectl test-stores test-stores-dynamodb-local live e2e bench-lambda bench-sizes coverage \
-	bench fuzz lint lint-machines lint-infra generate ci build package deploy layer-istioctl clean
+	bench judge fuzz lint lint-machines lint-infra generate ci build package deploy layer-istioctl clean
 
 CARGO ?= cargo
 ROOT := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
@@ -68,6 +68,10 @@ coverage: ## Line coverage of domain and tasks, with the lines that no test runs
 
 bench: ## Time decisions, machines and whole fleets, in a release build; print the tables of docs/performance.md
 	@$(CARGO) bench -q -p guard-benchmarks
+
+judge: ## Measure the soak judge and two rivals on labelled series, in a release build; needs GUARD_FIXTURES
+	@test -n "$(GUARD_FIXTURES)" || { echo "judge: GUARD_FIXTURES names no folder with series/INDEX.csv" >&2; exit 2; }
+	@$(CARGO) run -q --release -p guard-series --example measure -- $(GUARD_FIXTURES)/series
 
 bench-lambda: ## Package in the release profile and measure each function: size, start, memory
 	@$(ROOT)/scripts/bench-lambda

@@ -1,11 +1,12 @@
 //! `guard judge`: the soak judge on series of this machine. It asks nobody.
 
+mod page;
 mod report;
 
 use std::path::Path;
 
-use guard_domain::judge::{BadDirection, MetricKind, SoakOutcome, Times};
-use guard_series::{Files, Label, Pair, SetError, Windows, judge, read, tally};
+use guard_domain::judge::{BadDirection, MetricKind, Series, SoakOutcome, Times};
+use guard_series::{Files, Label, Pair, Rule, SetError, Windows, judge, judge_with, read, tally};
 
 use crate::args::{Bad, JudgeOptions, Kind};
 use crate::exit::Exit;
@@ -74,7 +75,20 @@ fn one(options: &JudgeOptions, file: &Path) -> Result<Exit, Failure> {
         injectable: false,
     };
     let windows = Windows::read(&mut files, &pair)?;
-    let judged = judge(&pair, &windows, options.rule);
+    let controls = options.control.iter().map(|column| {
+        let beside = Pair { column: column.clone(), ..pair.clone() };
+        Ok((column.clone(), Windows::read(&mut files, &beside)?.soak))
+    });
+    let controls: Vec<(String, Series)> = controls.collect::<Result<_, SetError>>()?;
+    let judged = match options.rule {
+        Rule::Guard => judge_with(&pair, &windows, &controls),
+        rival => judge(&pair, &windows, rival),
+    };
+    if let Some(path) = &options.explain {
+        let page = page::page(&pair, &windows, &controls, &judged);
+        std::fs::write(path, page)
+            .map_err(|error| Failure::error(format!("cannot write {}: {error}", path.display())))?;
+    }
     report::one(&judged, options.json)?;
     Ok(match judged.outcome {
         SoakOutcome::Pass => Exit::Done,

@@ -114,3 +114,33 @@ fn what_is_wrong_is_named() {
     assert_eq!(code, 1);
     assert!(error.contains("no pair is of the split `none`"), "{error}");
 }
+
+/// The same fault on two others that were not upgraded: not the new version's doing.
+#[test]
+fn controls_tell_a_cause_from_outside() {
+    let page = std::env::temp_dir().join(format!("guard-judge-{}.html", std::process::id()));
+    let path = page.display().to_string();
+    let controls = ["--control", "web|requests", "--control", "web|availability", "--explain", &path];
+    let mut requests = LATENCY;
+    (requests[1], requests[5], requests[7]) = ("web|requests", "throughput", "down");
+    // Latency does not fall where requests do; requests themselves, twice, do.
+    let (code, out, _) = judge(&[&["--file", "faulty.csv"][..], &controls, &LATENCY].concat());
+    assert_eq!((code, out.lines().next()), (3, Some("FAIL")), "{out}");
+    let alike = ["--control", "web|requests", "--control", "web|requests"];
+    let (code, out, _) = judge(&[&["--file", "faulty.csv"][..], &alike, &requests].concat());
+    assert_eq!((code, out.lines().next()), (5, Some("EXTERNAL")), "{out}");
+    let html = std::fs::read_to_string(&page).unwrap();
+    std::fs::remove_file(&page).unwrap();
+    for part in [
+        "<!doctype html>",
+        "FAIL",
+        "web|latency_p95",
+        "in the first 120 minutes",
+        "</svg>",
+        "Clusters that were not",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+    assert!(!html.contains("<script") && !html.contains("http"), "nothing from elsewhere");
+    assert_eq!(html.matches("<svg").count(), 4);
+}

@@ -1,17 +1,24 @@
 //! Is a cluster as well with the new version as it was before? A verdict with a known error rate.
 
 mod baseline;
+mod controls;
+pub mod counts;
 mod evidence;
 mod metric;
 mod null;
+mod rules;
 mod series;
 mod spread;
 mod timeline;
 mod verdict;
 mod window;
 
+pub use controls::{Beside, MIN_CONTROLS, beside};
 pub use evidence::{Evidence, LookEvidence};
-pub use metric::{FAIL_AT, LOOKS, Metric, MetricVerdict, Record, Tolerance, evidence, judge_metric};
+pub use metric::{
+    FAIL_AT, LOOKS, Metric, MetricVerdict, Record, Tolerance, evidence, judge_beside, judge_metric,
+};
+pub use rules::{CRITICAL, Ground, POOLED, Sign, TOGETHER, TWICE, grounds};
 pub use series::{Series, SeriesError};
 pub use timeline::Times;
 pub use verdict::{SoakOutcome, SoakVerdict};

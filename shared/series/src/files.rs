@@ -60,6 +60,14 @@ impl Files {
         })
     }
 
+    /// Times of the points that a column `label` of the pair's file marks with 1; none without such a column.
+    pub fn labelled(&mut self, pair: &Pair) -> Result<Vec<i64>, SetError> {
+        let file = self.file(&pair.baseline_file)?;
+        let labels = file.series.get(&(String::new(), "label".to_owned()));
+        let marked = labels.into_iter().flatten().filter(|(_, label)| (*label - 1.0).abs() < 0.5);
+        Ok(marked.map(|(at, _)| *at).collect())
+    }
+
     fn file(&mut self, name: &str) -> Result<Rc<File>, SetError> {
         if let Some(file) = self.read.get(name) {
             return Ok(Rc::clone(file));

@@ -13,5 +13,7 @@ mod tally;
 pub use error::SetError;
 pub use files::{Files, Points};
 pub use index::{Label, Pair, read};
-pub use rule::{Judged, NoRule, Rule, Windows, judge, worse};
+pub use rule::{
+    Judged, NoRule, Rule, Windows, judge, judge_with, mann_whitney_of, metric_of, percent_of, worse,
+};
 pub use tally::{Counts, Part, Row, Said, Tally, tally};

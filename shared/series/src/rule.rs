@@ -2,7 +2,7 @@
 
 use guard_domain::judge::{
     BadDirection, Direction, Metric, MetricKind, MetricVerdict, Record, Series, SoakOutcome, Tolerance,
-    judge_metric,
+    judge_beside,
 };
 use thiserror::Error;
 
@@ -84,13 +84,13 @@ pub fn worse(soak: &Series, bad: BadDirection, factor: f64) -> Series {
 /// Judges a pair.
 pub fn judge(pair: &Pair, windows: &Windows, rule: Rule) -> Judged {
     match rule {
-        Rule::Guard => guard(pair, windows),
+        Rule::Guard => judge_with(pair, windows, &[]),
         Rule::Percent(most) => {
-            let change = rival(pair, windows, rivals::percent);
+            let change = percent_of(pair, windows);
             said(change, most, |change| format!("mean changed by {change:+.1} %, {most} % are allowed"))
         }
         Rule::MannWhitney => {
-            let part = rival(pair, windows, rivals::mann_whitney);
+            let part = mann_whitney_of(pair, windows);
             said(part, rivals::TOLERANCE, |part| {
                 format!(
                     "the 98 % interval of the shift begins at {part:.2} of its estimate, {} is allowed",
@@ -101,26 +101,40 @@ pub fn judge(pair: &Pair, windows: &Windows, rule: Rule) -> Judged {
     }
 }
 
-/// Which record a pair has.
-pub(crate) fn record(pair: &Pair) -> Record {
-    if pair.is_of_another_time() { Record::OfAnotherTime } else { Record::UpToTheChange }
-}
-
-fn guard(pair: &Pair, windows: &Windows) -> Judged {
-    let metric = Metric {
+/// The metric of a pair.
+pub fn metric_of<'a>(pair: &'a Pair, windows: &'a Windows) -> Metric<'a> {
+    Metric {
         name: &pair.column,
         kind: pair.kind,
         bad: pair.bad,
         before: &windows.history,
         after: &windows.soak,
-        record: record(pair),
-    };
-    let found = judge_metric(&metric, pair.times, Tolerance::of(pair.kind));
+        record: if pair.is_of_another_time() { Record::OfAnotherTime } else { Record::UpToTheChange },
+    }
+}
+
+/// Judges a pair by GUARD's judge, beside the same metric of clusters that were not upgraded, by name. Their series are of
+/// the pair's time, before and after the change.
+pub fn judge_with(pair: &Pair, windows: &Windows, controls: &[(String, Series)]) -> Judged {
+    let own = metric_of(pair, windows);
+    let controls: Vec<Metric<'_>> =
+        controls.iter().map(|(name, series)| Metric { name, before: series, after: series, ..own }).collect();
+    let found = judge_beside(&own, &controls, pair.times, Tolerance::of(pair.kind));
     Judged { outcome: found.outcome, reasons: found.reasons.clone(), found: Some(found) }
 }
 
+/// What the percentage rule compares with its number: how much worse the mean is, percent. `None` without a ratio.
+pub fn percent_of(pair: &Pair, windows: &Windows) -> Option<f64> {
+    rival(pair, windows, rivals::percent)
+}
+
+/// What the Mann-Whitney rule compares with its tolerance: where the interval of the shift begins, in its estimate.
+pub fn mann_whitney_of(pair: &Pair, windows: &Windows) -> Option<f64> {
+    rival(pair, windows, rivals::mann_whitney)
+}
+
 /// The worse direction of a rival.
-pub(crate) fn rival(
+fn rival(
     pair: &Pair,
     windows: &Windows,
     rule: fn(&Series, &Series, Direction) -> Option<f64>,

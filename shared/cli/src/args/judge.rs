@@ -48,6 +48,14 @@ pub(crate) struct JudgeOptions {
     #[arg(long, value_enum, default_value_t = Bad::Both)]
     pub(crate) bad_direction: Bad,
 
+    /// Column of a cluster that was not upgraded, in the same file; two or more tell a cause from outside
+    #[arg(long, value_name = "NAME", requires = "file")]
+    pub(crate) control: Vec<String>,
+
+    /// Write a page that shows what was judged: series, baseline, what was expected, controls, what is usual
+    #[arg(long, value_name = "HTML", requires = "file")]
+    pub(crate) explain: Option<PathBuf>,
+
     /// INDEX.csv of a set of labelled pairs: judge all of them, and count
     #[arg(long, value_name = "CSV", conflicts_with = "file")]
     pub(crate) index: Option<PathBuf>,

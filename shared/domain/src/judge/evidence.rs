@@ -1,8 +1,8 @@
 //! What was seen of one metric: shifts, their usual size, and how strongly both speak.
 
 use super::baseline::Baseline;
-use super::spread::quantile_of;
-use super::window::STATISTICS;
+use super::spread::{Spread, quantile_of};
+use super::window::{STATISTICS, Statistics, UNKNOWN};
 
 /// The second of two looks has a lower bar.
 const CONFIRM: f64 = 0.8;
@@ -43,6 +43,24 @@ const WEIGHTS: [f64; STATISTICS] = [0.55, 0.275, 0.275, 0.275, 0.0];
 const ALONE: f64 = 1.5;
 
 impl LookEvidence {
+    /// Shifts, the real one first, then those of the placebos.
+    pub(super) fn of(minutes: f64, mut shifts: Vec<Statistics>) -> Self {
+        let mut scale = UNKNOWN;
+        let (mut sample, mut scratch) = (Vec::with_capacity(shifts.len()), Vec::new());
+        for statistic in 0..STATISTICS {
+            sample.clear();
+            sample.extend(shifts.iter().skip(1).map(|all| all[statistic]).filter(|value| !value.is_nan()));
+            let spread = Spread::of(&sample, &mut scratch);
+            scale[statistic] = spread.scale();
+            for all in &mut shifts {
+                all[statistic] -= spread.middle;
+            }
+        }
+        let mut shifts = shifts.into_iter();
+        let shift = shifts.next().unwrap_or(UNKNOWN);
+        Self { minutes, shift, scale, placebos: shifts.collect() }
+    }
+
     /// The soak and its comparison have enough points.
     pub(super) fn is_known(&self) -> bool {
         !self.shift[0].is_nan() && !self.scale[0].is_nan()
@@ -52,6 +70,16 @@ impl LookEvidence {
 impl Evidence {
     pub(super) fn of(looks: Vec<LookEvidence>, baselines: Option<[Baseline; STATISTICS]>) -> Self {
         Self { tail: tail(&looks), looks, baselines }
+    }
+
+    /// The same, had the soak been worse by so much.
+    #[must_use]
+    pub fn worse(&self, by: f64) -> Self {
+        let mut worse = self.clone();
+        for shift in worse.looks.iter_mut().flat_map(|look| &mut look.shift) {
+            *shift += by;
+        }
+        worse
     }
 
     /// The statistic that shows most; the mean where none shows anything.

@@ -1,12 +1,13 @@
 //! The verdict of one metric of one cluster.
 
 use super::baseline::Baseline;
+use super::controls::{MIN_CONTROLS, beside};
 use super::evidence::{Evidence, LookEvidence};
 use super::null;
 use super::series::Series;
 use super::timeline::{Grid, Scale, Timeline, Times};
 use super::verdict::SoakOutcome;
-use super::window::NAMES;
+use super::window::{self, NAMES};
 use super::{BadDirection, Direction, MetricKind};
 
 /// From this strength on a metric fails, where one metric is judged alone: measured, see docs/judge.md.
@@ -42,7 +43,8 @@ pub struct Metric<'a> {
     pub record: Record,
 }
 
-/// What is tolerable, and what must not be missed. Of a metric of unknown kind that has no ratio neither is known.
+/// What is tolerable, and what must not be missed. Of a metric of unknown kind, or one that has no ratio, neither is
+/// known: whatever is seen counts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tolerance {
     /// A smaller change is none: a share of the value (0.1 is 10 %), for rates the difference (0.001 is 0.1 point).
@@ -63,6 +65,7 @@ impl Tolerance {
     /// Both on the scale of shifts.
     fn on(self, scale: Scale, kind: MetricKind) -> (f64, f64) {
         match scale {
+            _ if kind == MetricKind::Other => (0.0, f64::INFINITY),
             Scale::Ratio { .. } => (self.tolerable.max(0.0).ln_1p(), self.intolerable.max(0.0).ln_1p()),
             Scale::Difference if kind == MetricKind::ErrorRate => (self.tolerable, self.intolerable),
             Scale::Difference => (0.0, f64::INFINITY),
@@ -83,6 +86,8 @@ pub struct MetricVerdict {
     pub(super) scale: Scale,
     /// Why, as sentences with numbers.
     pub reasons: Vec<String>,
+    /// The mean that each look expected of the soak: its length in minutes, and the value.
+    pub expected: Vec<(f64, f64)>,
     /// All there is to draw; `None` where nothing could be compared.
     pub evidence: Option<Evidence>,
 }
@@ -144,18 +149,33 @@ fn weigh(metric: &Metric<'_>, times: Times, direction: Direction) -> (Scale, Opt
 
 /// Judges one metric by itself.
 pub fn judge_metric(metric: &Metric<'_>, times: Times, tolerance: Tolerance) -> MetricVerdict {
-    let each = metric.bad.each().iter().map(|direction| one_direction(metric, times, tolerance, *direction));
+    judge_beside(metric, &[], times, tolerance)
+}
+
+/// Judges one metric beside the same metric of clusters that were not upgraded.
+pub fn judge_beside(
+    metric: &Metric<'_>,
+    controls: &[Metric<'_>],
+    times: Times,
+    tolerance: Tolerance,
+) -> MetricVerdict {
+    let each = metric
+        .bad
+        .each()
+        .iter()
+        .map(|direction| one_direction(metric, controls, times, tolerance, *direction));
     // The worse direction speaks; of equally strong ones the one that does not pass.
     let order = |verdict: &MetricVerdict| (verdict.strength, verdict.outcome != SoakOutcome::Pass);
     let worst = each.reduce(|one, other| {
         let (a, b) = (order(&one), order(&other));
         if b.0 > a.0 || (b.0 >= a.0 && b.1 && !a.1) { other } else { one }
     });
-    worst.unwrap_or_else(|| one_direction(metric, times, tolerance, Direction::Up))
+    worst.unwrap_or_else(|| one_direction(metric, controls, times, tolerance, Direction::Up))
 }
 
 fn one_direction(
     metric: &Metric<'_>,
+    controls: &[Metric<'_>],
     times: Times,
     tolerance: Tolerance,
     direction: Direction,
@@ -167,6 +187,7 @@ fn one_direction(
         direction,
         scale,
         reasons: vec![format!("{}: {reason}", metric.name)],
+        expected: Vec::new(),
         evidence: None,
     };
     let soak = metric.after.between(times.settled, times.until);
@@ -177,12 +198,30 @@ fn one_direction(
     let Some(evidence) = evidence else {
         return none("too little history to know how much it moves when nothing is changed".into());
     };
+    let values = scale.all(soak.values(), direction);
+    let grid = Grid::of(metric.before.step());
+    let expected = evidence.looks.iter().map(|look| {
+        let part = values.iter().enumerate().filter(|(n, _)| grid.minutes(n + 1) <= look.minutes + 1e-9);
+        let part: Vec<f64> = part.map(|(_, value)| *value).collect();
+        (look.minutes, scale.back(window::of(&part, 1)[0] - look.shift[0], direction))
+    });
+    let expected = expected.collect();
     let (margin, limit) = tolerance.on(scale, metric.kind);
+    let alone = evidence.strength(margin);
+    let theirs: Vec<Evidence> =
+        controls.iter().filter_map(|control| weigh(control, times, direction).1).collect();
+    let compared = beside(&evidence, &theirs, margin);
+    let (evidence, moved) = match compared {
+        Some(compared) => (compared.evidence, compared.have_moved.then_some(compared.controls)),
+        None => (evidence, None),
+    };
     let strength = evidence.strength(margin);
     let unknown = evidence.looks.iter().find(|look| !look.is_known());
     let words = Words { metric, scale, direction };
     let outcome = if strength >= FAIL_AT {
         SoakOutcome::Fail
+    } else if alone >= FAIL_AT && moved.is_some() {
+        SoakOutcome::External
     } else if let Some(look) = unknown {
         return none(format!(
             "too few points in the first {:.0} minutes or in what they are compared with",
@@ -194,8 +233,24 @@ fn one_direction(
         SoakOutcome::Marginal
     };
     let mut reasons = vec![words.seen(&evidence, margin)];
+    if theirs.len() >= MIN_CONTROLS {
+        let theirs = format!("{} clusters that were not upgraded", theirs.len());
+        reasons.push(match &moved {
+            Some(moved) => {
+                let by = moved.looks.last().map_or(0.0, |look| look.shift[0]);
+                format!(
+                    "{theirs} moved by {} themselves, which is taken off; alone the strength is {alone:.2}",
+                    words.amount(by)
+                )
+            }
+            None => format!("{theirs} have not moved"),
+        });
+    }
     reasons.push(match outcome {
         SoakOutcome::Fail => format!("strength {strength:.2}: a fail from {FAIL_AT} on"),
+        SoakOutcome::External => {
+            format!("strength {strength:.2} of {FAIL_AT} beside them: the cause is outside")
+        }
         SoakOutcome::Pass if limit.is_finite() => {
             format!(
                 "strength {strength:.2} of {FAIL_AT}: a change of {} would have been seen",
@@ -209,7 +264,7 @@ fn one_direction(
             words.amount(limit)
         ),
     });
-    MetricVerdict { outcome, strength, direction, scale, reasons, evidence: Some(evidence) }
+    MetricVerdict { outcome, strength, direction, scale, reasons, expected, evidence: Some(evidence) }
 }
 
 /// A change as large as this is not there, with 95 %.

@@ -76,7 +76,7 @@ pub(super) fn continuous(line: &Timeline, lengths: &[usize]) -> Option<Evidence>
             }
             shift
         });
-        look(grid.minutes(*length), shifts.collect(), &mut scratch)
+        LookEvidence::of(grid.minutes(*length), shifts.collect())
     });
     let looks: Vec<LookEvidence> = looks.collect();
     Some(Evidence::of(looks, Some(baselines)))
@@ -84,33 +84,14 @@ pub(super) fn continuous(line: &Timeline, lengths: &[usize]) -> Option<Evidence>
 
 /// A soak and a record of another time: windows of the record are the placebos.
 pub(super) fn elsewhere(record: &[f64], soak: &[f64], lengths: &[usize], grid: Grid) -> Option<Evidence> {
-    let mut scratch = Vec::new();
     let mut looks = Vec::new();
     for length in lengths {
         let windows = record.len().checked_sub(*length)? + 1;
         let first = isize::try_from(windows).ok()? - 1;
         let mut all = vec![of(soak.get(..*length)?, *length)];
         all.extend(backwards(record, first, *length, 1, windows));
-        looks.push(look(grid.minutes(*length), all, &mut scratch));
+        looks.push(LookEvidence::of(grid.minutes(*length), all));
     }
     let known = looks.first()?.placebos.iter().filter(|p| !p[0].is_nan()).count();
     (known >= MIN_PLACEBOS).then(|| Evidence::of(looks, None))
-}
-
-/// Shifts, the real one first, as evidence.
-fn look(minutes: f64, mut shifts: Vec<Statistics>, scratch: &mut Vec<f64>) -> LookEvidence {
-    let mut scale = UNKNOWN;
-    let mut sample = Vec::with_capacity(shifts.len());
-    for statistic in 0..STATISTICS {
-        sample.clear();
-        sample.extend(shifts.iter().skip(1).map(|all| all[statistic]).filter(|value| !value.is_nan()));
-        let spread = Spread::of(&sample, scratch);
-        scale[statistic] = spread.scale();
-        for all in &mut shifts {
-            all[statistic] -= spread.middle;
-        }
-    }
-    let mut shifts = shifts.into_iter();
-    let shift = shifts.next().unwrap_or(UNKNOWN);
-    LookEvidence { minutes, shift, scale, placebos: shifts.collect() }
 }

@@ -262,3 +262,47 @@ proptest! {
         prop_assert!(less.outcome != SoakOutcome::Fail || worse.outcome == SoakOutcome::Fail);
     }
 }
+
+#[test]
+fn what_the_controls_suffer_too_comes_from_outside() {
+    let of = |own: f64, theirs: &[f64]| {
+        let own = series(1, 5, 0.05, own);
+        let theirs: Vec<Series> =
+            (20..).zip(theirs).map(|(seed, factor)| series(seed, 5, 0.05, *factor)).collect();
+        let controls: Vec<Metric<'_>> = theirs.iter().map(latency).collect();
+        judge_beside(&latency(&own), &controls, TIMES, Tolerance::of(MetricKind::Latency))
+    };
+    let shared = of(1.5, &[1.5, 1.6, 1.45]);
+    assert_eq!(shared.outcome, SoakOutcome::External, "{:?}", shared.reasons);
+    assert!(
+        shared.reasons.iter().any(|reason| reason.contains("3 clusters that were not upgraded moved by"))
+    );
+    // Calm controls accuse the version; so do controls that suffer much less, and one control proves nothing.
+    assert_eq!(of(1.5, &[1.0, 1.0, 1.0]).outcome, SoakOutcome::Fail);
+    assert_eq!(of(2.0, &[1.2, 1.2, 1.2]).outcome, SoakOutcome::Fail);
+    assert_eq!(of(1.5, &[1.5]).outcome, SoakOutcome::Fail);
+    // What only the controls suffer is not ours.
+    assert_ne!(of(1.0, &[1.5, 1.5, 1.5]).outcome, SoakOutcome::Fail);
+}
+
+/// What clusters always do together is learned from their past, and taken off.
+#[test]
+fn what_is_shared_in_ordinary_times_is_taken_off() {
+    let with = |seed: u64| {
+        let common = series(1, 5, 0.05, 1.0);
+        let points =
+            (0..).zip(common.values()).map(|(n, value)| Some(value * (1.0 + 0.004 * noise(seed, n))));
+        Series::new(common.start(), STEP, &points.collect::<Vec<_>>()).unwrap()
+    };
+    let (own, theirs) = (with(2), [with(3), with(4), with(5)]);
+    let evidence = |series: &Series| evidence(&latency(series), TIMES, Direction::Up).unwrap();
+    let controls: Vec<Evidence> = theirs.iter().map(evidence).collect();
+    let alone = evidence(&own);
+    let compared = beside(&alone, &controls, 1.1f64.ln()).unwrap();
+    let (before, after) = (alone.looks[1].scale[0], compared.evidence.looks[1].scale[0]);
+    assert!(after < before * 0.5, "{before} {after}");
+    // Strangers add no noise.
+    let strangers: Vec<Evidence> = (30..34).map(|seed| evidence(&series(seed, 5, 0.1, 1.0))).collect();
+    let compared = beside(&alone, &strangers, 1.1f64.ln()).unwrap();
+    assert!(compared.evidence.looks[1].scale[0] <= before + 1e-9);
+}

@@ -54,6 +54,18 @@ impl Scale {
         }
     }
 
+    /// Back to what people measure.
+    pub(super) fn back(self, value: f64, direction: Direction) -> f64 {
+        let value = match direction {
+            Direction::Up => value,
+            Direction::Down => -value,
+        };
+        match self {
+            Self::Ratio { .. } => value.exp(),
+            Self::Difference => value,
+        }
+    }
+
     pub(super) fn all(self, values: &[f64], direction: Direction) -> Vec<f64> {
         values.iter().map(|value| self.apply(*value, direction)).collect()
     }

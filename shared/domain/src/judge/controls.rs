@@ -1,0 +1,120 @@
+//! Clusters that were not upgraded, beside one that was.
+//!
+//! What they share in ordinary times is taken off by a coefficient that the past teaches, shrunk to nothing where it
+//! teaches nothing. Where they visibly move now, all of what they share is taken off: what is left is the new version's,
+//! and if nothing is left the cause is outside.
+
+use super::baseline::Baseline;
+use super::evidence::{Evidence, LookEvidence};
+use super::float;
+use super::metric::FAIL_AT;
+use super::spread::{Spread, median};
+use super::window::{STATISTICS, UNKNOWN};
+
+/// Fewer could have moved by chance.
+pub const MIN_CONTROLS: usize = 2;
+/// So many placebos weigh as much as the belief that there is nothing in common.
+const DOUBT: f64 = 50.0;
+/// From this part of a fail on the controls have moved.
+const MOVED: f64 = 0.5;
+
+/// An upgraded cluster's metric, with what its controls say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Beside {
+    /// What is left of the shift.
+    pub evidence: Evidence,
+    /// The controls in their middle.
+    pub controls: Evidence,
+    /// They moved themselves, in the bad direction.
+    pub have_moved: bool,
+}
+
+/// Takes off what the controls share; `None` with too few of them. All evidence is of the same moment and direction.
+pub fn beside(own: &Evidence, controls: &[Evidence], margin: f64) -> Option<Beside> {
+    let middle = middle(own, controls)?;
+    let have_moved = middle.strength(margin) >= FAIL_AT * MOVED;
+    let looks =
+        own.looks.iter().zip(&middle.looks).map(|(own, controls)| less(own, controls, have_moved)).collect();
+    let baselines: Option<[Baseline; STATISTICS]> = own.baselines;
+    Some(Beside { evidence: Evidence::of(looks, baselines), controls: middle, have_moved })
+}
+
+/// The middle of the controls, at the change and at every placebo.
+fn middle(own: &Evidence, controls: &[Evidence]) -> Option<Evidence> {
+    let known: Vec<&Evidence> = controls
+        .iter()
+        .filter(|control| {
+            control.looks.len() == own.looks.len() && control.looks.iter().all(LookEvidence::is_known)
+        })
+        .collect();
+    if known.len() < MIN_CONTROLS {
+        return None;
+    }
+    let looks = own.looks.iter().enumerate().map(|(n, look)| {
+        let of = |read: &dyn Fn(&LookEvidence) -> Option<[f64; STATISTICS]>| {
+            let all: Vec<[f64; STATISTICS]> =
+                known.iter().filter_map(|control| control.looks.get(n).and_then(read)).collect();
+            let mut found = UNKNOWN;
+            for (s, slot) in found.iter_mut().enumerate() {
+                let mut values: Vec<f64> =
+                    all.iter().map(|all| all[s]).filter(|value| !value.is_nan()).collect();
+                if values.len() >= MIN_CONTROLS {
+                    *slot = median(&mut values);
+                }
+            }
+            found
+        };
+        let shifts = std::iter::once(of(&|look| Some(look.shift)));
+        let placebos = (0..look.placebos.len()).map(|k| of(&|look| look.placebos.get(k).copied()));
+        LookEvidence::of(look.minutes, shifts.chain(placebos).collect())
+    });
+    Some(Evidence::of(looks.collect(), None))
+}
+
+/// A look less what the controls share with it.
+fn less(own: &LookEvidence, controls: &LookEvidence, whole: bool) -> LookEvidence {
+    let mut shared = [0.0; STATISTICS];
+    for (s, slot) in shared.iter_mut().enumerate() {
+        *slot = if whole { 1.0 } else { coefficient(own, controls, s) };
+    }
+    let take = |own: &[f64; STATISTICS], controls: &[f64; STATISTICS]| {
+        let mut left = *own;
+        for (s, slot) in left.iter_mut().enumerate() {
+            // Nothing is shared: a gap of the controls is none of ours.
+            if shared[s] > 0.0 {
+                *slot -= shared[s] * controls[s];
+            }
+        }
+        left
+    };
+    let shift = take(&own.shift, &controls.shift);
+    let placebos = own.placebos.iter().zip(&controls.placebos).map(|(own, controls)| take(own, controls));
+    LookEvidence::of(own.minutes, std::iter::once(shift).chain(placebos).collect())
+}
+
+/// How much of what the controls do this cluster does too, by its placebos: 0 to 1, shrunk to 0; and 0 where taking it off
+/// would leave more noise than before.
+fn coefficient(own: &LookEvidence, controls: &LookEvidence, s: usize) -> f64 {
+    let pairs: Vec<(f64, f64)> = own
+        .placebos
+        .iter()
+        .zip(&controls.placebos)
+        .map(|(own, controls)| (own[s], controls[s]))
+        .filter(|(own, controls)| !own.is_nan() && !controls.is_nan())
+        .collect();
+    let both: f64 = pairs.iter().map(|(own, controls)| own * controls).sum();
+    let alone: f64 = pairs.iter().map(|(_, controls)| controls * controls).sum();
+    if pairs.is_empty() || alone <= 0.0 || controls.shift[s].is_nan() {
+        return 0.0;
+    }
+    let n = float(pairs.len());
+    let found = (both / alone).clamp(0.0, 1.0) * n / (n + DOUBT);
+    let mut scratch = Vec::new();
+    let before: Vec<f64> = pairs.iter().map(|(own, _)| *own).collect();
+    let after: Vec<f64> = pairs.iter().map(|(own, controls)| own - found * controls).collect();
+    if Spread::of(&after, &mut scratch).scale() < Spread::of(&before, &mut scratch).scale() {
+        found
+    } else {
+        0.0
+    }
+}

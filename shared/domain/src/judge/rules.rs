@@ -1,0 +1,170 @@
+//! From the metrics of clusters to their verdicts: what is enough for a rollback.
+//!
+//! One metric fails by chance more often than a cluster may. So one alone must be critical and loud; quieter ones must
+//! agree, on one cluster or on two; and what all clusters of a batch show a little of is seen in their sum.
+
+use super::float;
+use super::spread::median;
+
+/// A critical metric alone.
+pub const CRITICAL: f64 = 5.0;
+/// Each of two metrics of one cluster.
+pub const TOGETHER: f64 = 3.0;
+/// One metric on each of two clusters of the batch.
+pub const TWICE: f64 = 3.5;
+/// One metric over all clusters of the batch, in deviations of the sum.
+pub const POOLED: f64 = 4.0;
+/// Less than this in the middle of the clusters is none, as a share of what is tolerable.
+const POOLED_PART: f64 = 0.5;
+/// One cluster counts at most so much in the sum.
+const CLIP: f64 = 3.0;
+
+/// What one metric of one cluster says, for the rules.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sign {
+    /// Which metric: the same number on all clusters.
+    pub metric: usize,
+    /// One alone may be enough.
+    pub is_critical: bool,
+    /// See [`super::Evidence::strength`].
+    pub strength: f64,
+    /// The shift of the mean in its own deviations, positive is worse; NaN where unknown.
+    pub z: f64,
+    /// The shift in what is tolerable: 1 is just tolerable.
+    pub shift: f64,
+}
+
+/// Why a cluster is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ground {
+    /// One critical metric.
+    Critical(usize),
+    /// Two metrics together.
+    Together(usize, usize),
+    /// The same metric on another cluster of the batch too.
+    Twice(usize),
+    /// All clusters of the batch show it in sum.
+    Pooled(usize),
+}
+
+impl Ground {
+    /// As a sentence.
+    pub fn words(self, name: impl Fn(usize) -> String) -> String {
+        match self {
+            Self::Critical(metric) => {
+                format!("{} alone is enough: strength {CRITICAL} or more", name(metric))
+            }
+            Self::Together(one, other) => {
+                format!(
+                    "{} and {} together are enough: strength {TOGETHER} or more each",
+                    name(one),
+                    name(other)
+                )
+            }
+            Self::Twice(metric) => {
+                format!(
+                    "{} is worse on another cluster of the batch too: strength {TWICE} or more on both",
+                    name(metric)
+                )
+            }
+            Self::Pooled(metric) => {
+                format!(
+                    "{} is worse over all clusters of the batch, more than {POOLED} deviations",
+                    name(metric)
+                )
+            }
+        }
+    }
+}
+
+/// For each cluster of a batch, why it is taken back; `None` where nothing is enough.
+pub fn grounds(clusters: &[Vec<Sign>]) -> Vec<Option<Ground>> {
+    let pooled = pooled(clusters);
+    clusters
+        .iter()
+        .enumerate()
+        .map(|(n, signs)| {
+            let others =
+                || clusters.iter().enumerate().filter(move |(m, _)| *m != n).flat_map(|(_, signs)| signs);
+            let twice = signs
+                .iter()
+                .filter(|sign| sign.strength >= TWICE)
+                .find(|sign| others().any(|other| other.metric == sign.metric && other.strength >= TWICE));
+            let together: Vec<usize> =
+                signs.iter().filter(|sign| sign.strength >= TOGETHER).map(|sign| sign.metric).collect();
+            let critical = signs.iter().find(|sign| sign.is_critical && sign.strength >= CRITICAL);
+            if let Some(sign) = critical {
+                Some(Ground::Critical(sign.metric))
+            } else if let [one, other, ..] = together.as_slice() {
+                Some(Ground::Together(*one, *other))
+            } else if let Some(sign) = twice {
+                Some(Ground::Twice(sign.metric))
+            } else {
+                pooled.map(Ground::Pooled)
+            }
+        })
+        .collect()
+}
+
+/// The metric that all clusters of a batch of two or more show a little of.
+fn pooled(clusters: &[Vec<Sign>]) -> Option<usize> {
+    let mut metrics: Vec<usize> = clusters.iter().flatten().map(|sign| sign.metric).collect();
+    metrics.sort_unstable();
+    metrics.dedup();
+    metrics.into_iter().find(|metric| {
+        let known: Vec<&Sign> =
+            clusters.iter().flatten().filter(|sign| sign.metric == *metric && !sign.z.is_nan()).collect();
+        let sum: f64 = known.iter().map(|sign| sign.z.clamp(-CLIP, CLIP)).sum();
+        let mut shifts: Vec<f64> = known.iter().map(|sign| sign.shift).collect();
+        known.len() >= 2 && sum / float(known.len()).sqrt() > POOLED && median(&mut shifts) > POOLED_PART
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sign(metric: usize, strength: f64) -> Sign {
+        Sign { metric, is_critical: metric == 0, strength, z: strength, shift: strength / 3.0 }
+    }
+
+    fn ground(signs: &[Sign]) -> Option<Ground> {
+        grounds(&[signs.to_vec()])[0]
+    }
+
+    #[test]
+    fn one_alone_must_be_critical_and_loud() {
+        assert_eq!(ground(&[sign(0, 5.0), sign(1, 0.0)]), Some(Ground::Critical(0)));
+        assert_eq!(ground(&[sign(0, 4.9), sign(1, 2.9)]), None);
+        assert_eq!(ground(&[sign(1, 50.0)]), None);
+    }
+
+    #[test]
+    fn two_together_may_be_quieter() {
+        assert_eq!(ground(&[sign(1, 3.0), sign(2, 3.0)]), Some(Ground::Together(1, 2)));
+        let apart = grounds(&[vec![sign(1, 3.0)], vec![sign(2, 3.0)]]);
+        assert_eq!(apart, [None, None]);
+    }
+
+    #[test]
+    fn the_same_metric_on_two_clusters_takes_both_back_and_no_third() {
+        let calm = Sign { z: -1.0, shift: -0.1, ..sign(1, 0.0) };
+        let found = grounds(&[vec![sign(1, 3.5)], vec![calm], vec![sign(1, 3.6)]]);
+        assert_eq!(found, [Some(Ground::Twice(1)), None, Some(Ground::Twice(1))]);
+    }
+
+    #[test]
+    fn a_little_everywhere_is_seen_in_sum() {
+        let little = Sign { z: 1.5, shift: 0.6, ..sign(1, 1.5) };
+        let found = grounds(&vec![vec![little]; 8]);
+        assert!(found.iter().all(|ground| *ground == Some(Ground::Pooled(1))), "{found:?}");
+        // Less than half of what is tolerable is none, however sure; and four of them are not sure.
+        let small = Sign { shift: 0.4, ..little };
+        assert!(grounds(&vec![vec![small]; 8]).iter().all(Option::is_none));
+        assert!(grounds(&vec![vec![little]; 4]).iter().all(Option::is_none));
+        // One wild cluster is no batch.
+        let calm = Sign { z: 0.0, shift: 0.0, ..sign(1, 0.0) };
+        let wild = Sign { z: 100.0, shift: 50.0, ..sign(1, 100.0) };
+        assert!(grounds(&[vec![wild], vec![calm], vec![calm]]).iter().all(Option::is_none));
+    }
+}
