@@ -206,6 +206,21 @@ async fn interference(taken: &Taken) {
         }
     };
     taken.interfered(Scenario::Clean, two, half).await;
+    // More requests fail as soon as the new istiod is there.
+    let errors = |_: &Fleet, house: &House, transition: &Transition| {
+        if is_at(transition, "GateControlPlane") {
+            let now = house.service.now();
+            house.world.shock(now, now + SignedDuration::from_mins(30), 30.0, 1.0);
+        }
+    };
+    taken.interfered(Scenario::Clean, unchanged, errors).await;
+    // Nobody knows whether they do.
+    let silence = |_: &Fleet, house: &House, transition: &Transition| {
+        if is_at(transition, "GateControlPlane") {
+            house.world.outage(System::Datadog, house.service.now(), Timestamp::MAX, 503);
+        }
+    };
+    taken.interfered(Scenario::Clean, unchanged, silence).await;
     // A version that goes back during the soak.
     let back = |fleet: &Fleet, house: &House, transition: &Transition| {
         if is_at(transition, "Soak") {

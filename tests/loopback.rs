@@ -19,8 +19,8 @@ use guard_kubernetes::Clusters;
 use guard_notify::{PagerDuty, Slack};
 use guard_simulation::Fleet;
 use guard_tasks::{
-    Clock, ClusterHealthReader, CommitReader, ErrorName, FileReader, MergeRequestWriter, MonitorReader,
-    Notifier, Opening, ProxyRestarter, RolloutReader, TaskError, TrafficReader, WorkloadReader,
+    Clock, ClusterHealthReader, CommitReader, DataPlaneReader, ErrorName, FileReader, MergeRequestWriter,
+    MonitorReader, Notifier, Opening, ProxyRestarter, RolloutReader, TaskError, TrafficReader,
 };
 use guard_world::{Pace, Served, World};
 use jiff::{SignedDuration, Timestamp};
@@ -78,10 +78,11 @@ async fn a_cluster_is_read_and_restarted_over_tls() {
         .unwrap()
         .workload
         .clone();
-    clusters.restart(row, &workload, "run-1/upgrade").await.unwrap();
-    clusters.restart(row, &workload, "run-1/upgrade").await.unwrap();
+    clusters.restart(row, std::slice::from_ref(&workload), "run-1/upgrade").await.unwrap();
+    clusters.restart(row, std::slice::from_ref(&workload), "run-1/upgrade").await.unwrap();
     outside.world.advance_to(outside.world.now() + SignedDuration::from_mins(5));
-    let after = clusters.workloads(row).await.unwrap().into_iter().find(|w| w.workload == workload).unwrap();
+    let found = clusters.data_plane(row, true).await.unwrap().workloads;
+    let after = found.into_iter().find(|w| w.workload == workload).unwrap();
     assert_eq!(after.restart_mark.as_deref(), Some("run-1/upgrade"));
     assert!(after.counts.is_complete());
     let seen = outside.world.cluster(row.cluster_id.as_str()).unwrap();

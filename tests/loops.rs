@@ -4,22 +4,19 @@
 use std::collections::BTreeSet;
 
 use guard_asl::{Machine, Quantity, Resource, StateKind, Template, WaitSpan};
+use guard_domain::control_plane_gate::Watch;
+use guard_domain::plan::watch_seconds;
 use guard_domain::{BatchId, Config, Direction, MAX_CLUSTERS, Plan, RunId};
 use guard_simulation::machines;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 const UP: &str = "batch-upgrade";
 const CONVERGE: &str = "cluster-converge";
 
 /// How a loop comes to its end.
 enum Bound {
-    /// The task on it says so once this deadline of the plan has passed: minutes of the deadline, seconds of a pause.
-    Deadline {
-        task: &'static str,
-        pause: &'static str,
-        minutes: fn(&Config) -> u32,
-        seconds: fn(&Plan) -> u64,
-    },
+    /// The task on it says so once a deadline of the plan has passed, after so many turns at the most.
+    Deadline { task: &'static str, pause: &'static str, turns: fn(&Plan) -> u64 },
     /// Each turn starts another machine, for something that is not done twice.
     Once { nested: &'static str, most: Option<usize>, why: &'static str },
     /// Each turn waits for a person, about something that is asked once.
@@ -30,15 +27,18 @@ enum Bound {
 const ANSWERED: &str = "every cluster that was asked about leaves the soak with the answer, or without one";
 
 /// Every loop of every machine. A new one is added here with what bounds it.
-const LOOPS: [(&str, &[&str], Bound); 8] = [
+const LOOPS: [(&str, &[&str], Bound); 9] = [
     (
         UP,
         &["WhatNext", "Soak", "JudgeSoak"],
         Bound::Deadline {
             task: "JudgeSoak",
             pause: "$.pace.look_seconds",
-            minutes: |config| plan(config.clone()).longest_soak_minutes(),
-            seconds: |plan| plan.pace().look_seconds,
+            // Each extension begins with the look that grants it, up to one pause late.
+            turns: |plan| {
+                steady(plan.longest_soak_minutes(), plan.pace().look_seconds)
+                    + u64::from(plan.config.policy.soak_extensions_max)
+            },
         },
     ),
     (
@@ -81,9 +81,27 @@ const LOOPS: [(&str, &[&str], Bound); 8] = [
         &["WatchRollout", "HasArrived", "WaitForFlux"],
         Bound::Deadline {
             task: "WatchRollout",
-            pause: "$.poll_seconds",
-            minutes: |config| config.validation.flux_sync_timeout_minutes,
-            seconds: |plan| plan.pace().poll_seconds,
+            pause: "$.seen.wait_seconds",
+            turns: |plan| {
+                let poll = plan.pace().poll_seconds;
+                let deadline = u64::from(plan.config.validation.flux_sync_timeout_minutes) * 60;
+                turns_until(deadline, |elapsed| watch_seconds(elapsed, poll))
+            },
+        },
+    ),
+    (
+        CONVERGE,
+        &["GateControlPlane", "IsControlPlaneWell", "WaitForControlPlane"],
+        Bound::Deadline {
+            task: "GateControlPlane",
+            pause: "$.gate.wait_seconds",
+            turns: |plan| {
+                let minutes = plan.config.policy.control_plane_watch_minutes;
+                let watch = Watch::of(Direction::Upgrade, Timestamp::UNIX_EPOCH, minutes);
+                turns_until(u64::from(minutes) * 120, |elapsed| {
+                    watch.pause_seconds(Timestamp::UNIX_EPOCH + elapsed)
+                })
+            },
         },
     ),
     (
@@ -92,8 +110,7 @@ const LOOPS: [(&str, &[&str], Bound); 8] = [
         Bound::Deadline {
             task: "RestartProxies",
             pause: "$.poll_seconds",
-            minutes: |config| config.policy.restart_timeout_minutes,
-            seconds: |plan| plan.pace().poll_seconds,
+            turns: |plan| steady(plan.config.policy.restart_timeout_minutes, plan.pace().poll_seconds),
         },
     ),
     (
@@ -198,18 +215,15 @@ fn no_loop_passes_250_turns_whatever_the_configuration() {
                 config.policy.soak_data_grace_minutes = other;
                 config.validation.flux_sync_timeout_minutes = other;
                 config.policy.restart_timeout_minutes = soak;
+                config.policy.control_plane_watch_minutes = other.min(240);
                 config.policy.soak_look_minutes = look;
                 config.policy.soak_extension_minutes = other;
                 config.policy.soak_extensions_max = 20;
                 assert!(config.problems().is_empty(), "{:?}", config.problems());
                 let plan = plan(config);
                 for (name, states, bound) in &LOOPS {
-                    if let Bound::Deadline { minutes, seconds, .. } = bound {
-                        let length = u64::from(minutes(&plan.config)) * 60;
-                        // The first look comes before the first pause, the last one after the deadline; each extension
-                        // begins with the look that grants it, up to one pause late.
-                        let late = u64::from(plan.config.policy.soak_extensions_max);
-                        let turns = length.div_ceil(seconds(&plan)) + 1 + late;
+                    if let Bound::Deadline { turns, .. } = bound {
+                        let turns = turns(&plan);
                         assert!(
                             turns <= MOST_TURNS,
                             "{name} {states:?}: {turns} turns with {:?}",
@@ -220,6 +234,21 @@ fn no_loop_passes_250_turns_whatever_the_configuration() {
             }
         }
     }
+}
+
+/// The first look comes before the first pause, the last one after the deadline.
+fn steady(minutes: u32, seconds: u64) -> u64 {
+    (u64::from(minutes) * 60).div_ceil(seconds) + 1
+}
+
+/// The same with pauses of different lengths.
+fn turns_until(deadline: u64, pause: impl Fn(SignedDuration) -> u64) -> u64 {
+    let (mut elapsed, mut turns) = (0, 1);
+    while elapsed < deadline {
+        elapsed += pause(SignedDuration::from_secs(elapsed.try_into().unwrap())).max(1);
+        turns += 1;
+    }
+    turns
 }
 
 fn plan(config: Config) -> Plan {

@@ -59,7 +59,7 @@ async fn play(
 }
 
 fn slower(house: &House) {
-    let regression = Regression { from_version: "1.30.5".into(), error_factor: 1.0, latency_factor: 1.17 };
+    let regression = Regression { from_version: "1.30.5".into(), error_factor: 1.0, latency_factor: 1.16 };
     house.world.regress(VICTIM, regression);
 }
 

@@ -165,7 +165,7 @@ const BENDS: [Bend; 28] = [
         "\"$.pace.poll_seconds\"",
         "\"$.run.run_id\"",
         LintRule::QuantityIsWhole,
-        "cluster-converge, state WaitForFlux",
+        "cluster-converge, state WaitForWorkloads",
         "$.poll_seconds",
     ),
     (

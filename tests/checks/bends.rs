@@ -209,6 +209,11 @@ fn restart() -> Vec<Case> {
             "statefulsets",
             named("ledger", |it| it["spec"]["updateStrategy"] = json!({"type": "OnDelete"})),
         ),
+        (
+            "RESTART_NOT_DONE",
+            "statefulsets",
+            named("ledger", |it| it["spec"]["updateStrategy"]["rollingUpdate"] = json!({"partition": 1})),
+        ),
         ("INJECTION_LOST", "namespaces", named("shop", |it| it["metadata"]["labels"] = json!({}))),
         (
             "PROXY_BY_HAND",
@@ -221,14 +226,25 @@ fn restart() -> Vec<Case> {
         ("RESTART_GAP", "statefulsets", ledger(json!({"type": "RollingUpdate"}))),
         ("RESTART_SINGLE", "deployments", named("web", single)),
         (
-            "RESTART_BUDGET",
+            "RESTART_BLOCKED",
             "poddisruptionbudgets",
             named("cart", |it| it["status"]["disruptionsAllowed"] = json!(0)),
         ),
+        // The gateway's own strategy adds a pod before it takes one away.
+        ("RESTART_BUDGET", "poddisruptionbudgets", one_more(budget("istio-ingress", "istio-ingressgateway"))),
         ("COMPONENT_IMAGE", "pods", one_more(cni_pod("docker.io/istio/install-cni:1.29.6"))),
         ("COMPONENT_IMAGE_TOO_FAR", "pods", one_more(cni_pod("docker.io/istio/install-cni:1.27.2"))),
         ("COMPONENT_IMAGE_UNKNOWN", "pods", one_more(cni_pod("docker.io/istio/install-cni@sha256:0"))),
         ("IMAGE_HUB_RETIRES", "pods", one_more(cni_pod("registry.istio.io/release/install-cni:1.29.8"))),
         ("PROXY_NOT_RESTARTED", "pods", one_more(loose_pod("shop", &proxy, "True"))),
     ]
+}
+
+/// A budget that lets nobody go.
+fn budget(namespace: &str, app: &str) -> Value {
+    json!({
+        "metadata": {"name": app, "namespace": namespace},
+        "spec": {"minAvailable": "100%", "selector": {"matchLabels": {"app": app}}},
+        "status": {"disruptionsAllowed": 0},
+    })
 }

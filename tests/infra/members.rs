@@ -95,18 +95,28 @@ async fn the_cluster_role_allows_the_calls_of_a_run_and_nothing_else() {
         }
         None
     };
-    // Checks, both directions, restarts of every kind of workload.
-    let fleet = Fleet::new(2, 1, None, None).unwrap();
+    // Checks, both directions, restarts of every kind of workload; what the events say of one that does not come up, and pods
+    // that GUARD evicts are added.
+    let mut fleet = Fleet::new(5, 1, None, None).unwrap();
+    fleet.config.policy.nudge_flux = true;
     Story::with_faults(Scenario::Regression, fleet, hook).unwrap().play().await.unwrap();
-    let used: BTreeSet<Call> = seen.lock().unwrap().iter().filter_map(|operation| asked(operation)).collect();
+    let mut used: BTreeSet<Call> =
+        seen.lock().unwrap().iter().filter_map(|operation| asked(operation)).collect();
+    // Pods that GUARD evicts, and events of a workload that does not come up: tests/rbac.rs plays these.
+    used.extend(
+        [("create", "pods/eviction"), ("list", "events")]
+            .map(|(verb, resource)| (verb.to_owned(), String::new(), resource.to_owned())),
+    );
     let documents = yaml::documents(&read("docs/rbac.yaml"));
     let of_kind = |kind: &'static str| documents.iter().filter(move |one| one["kind"] == kind);
     let allowed = |role: &Value| -> BTreeSet<Call> {
         role["rules"].as_array().unwrap().iter().flat_map(each).collect()
     };
-    let [reads, restarts] = of_kind("ClusterRole").collect::<Vec<_>>()[..] else { panic!("two roles") };
+    let [reads, restarts, nudges] = of_kind("ClusterRole").collect::<Vec<_>>()[..] else {
+        panic!("three roles")
+    };
     let narrow: Vec<&Value> = of_kind("Role").collect();
-    let all = [reads, restarts].into_iter().chain(narrow.iter().copied());
+    let all = [reads, restarts, nudges].into_iter().chain(narrow.iter().copied());
     assert_eq!(all.flat_map(&allowed).collect::<BTreeSet<Call>>(), used);
     // What would be too much everywhere holds in one namespace each.
     let places: Vec<(&str, BTreeSet<Call>)> =
@@ -123,12 +133,19 @@ async fn the_cluster_role_allows_the_calls_of_a_run_and_nothing_else() {
         assert_eq!(binding["metadata"]["namespace"], role["metadata"]["namespace"]);
     }
     assert!(allowed(reads).iter().all(|(verb, _, _)| verb == "list" || verb == "get"));
-    assert!(allowed(restarts).iter().all(|(verb, group, _)| verb == "patch" && group == "apps"));
-    for (role, binding) in [reads, restarts].into_iter().zip(of_kind("ClusterRoleBinding")) {
+    assert!(allowed(restarts).iter().all(|(verb, group, resource)| {
+        (verb == "patch" && group == "apps") || (verb == "create" && resource == "pods/eviction")
+    }));
+    assert!(
+        allowed(nudges)
+            .iter()
+            .all(|(verb, group, _)| verb == "patch" && group.ends_with("toolkit.fluxcd.io"))
+    );
+    for (role, binding) in [reads, restarts, nudges].into_iter().zip(of_kind("ClusterRoleBinding")) {
         assert_eq!(binding["subjects"][0]["name"], "guard", "the group of the access entry");
         assert_eq!(binding["roleRef"]["name"], role["metadata"]["name"]);
     }
-    assert_eq!(documents.len(), 9);
+    assert_eq!(documents.len(), 11);
 }
 
 /// istioctl reads for itself and is not seen here. What may be said: it reads, and no Secret but those of one namespace.

@@ -8,11 +8,12 @@ use crate::stack::{ACCOUNT, REGION, fail, names_in, read};
 pub(crate) type Grant = (String, String);
 
 /// Reached through the network: in a VPC, where there is one.
-const PRIVATE: [&str; 9] = [
+const PRIVATE: [&str; 10] = [
     "ClusterHealthReader",
     "ConfigurationAnalyzer",
     "RolloutReader",
-    "WorkloadReader",
+    "DataPlaneReader",
+    "FluxNudger",
     "ProxyRestarter",
     "CommitReader",
     "FileReader",
@@ -111,7 +112,8 @@ pub(crate) fn grants(port: &str, notifies: bool) -> Vec<Grant> {
         "ClusterHealthReader"
         | "ConfigurationAnalyzer"
         | "RolloutReader"
-        | "WorkloadReader"
+        | "DataPlaneReader"
+        | "FluxNudger"
         | "ProxyRestarter" => on("arn:aws:iam::*:role/guard-member".to_owned(), &["sts:AssumeRole"]),
         // A start is one conditional write beside the runs.
         "StartRegister" => on(table("runs"), &["dynamodb:PutItem"]),

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use guard_domain::ClusterRecord;
 use guard_http::cluster_access::{Access, ClusterAccess};
 use guard_kubernetes::Clusters;
-use guard_tasks::{ClusterHealthReader as _, ErrorName, RolloutReader as _, TaskError, WorkloadReader as _};
+use guard_tasks::{ClusterHealthReader as _, DataPlaneReader as _, ErrorName, RolloutReader as _, TaskError};
 
 use crate::environment::wanted;
 use crate::kubeconfig::Context;
@@ -42,7 +42,7 @@ async fn reading(subject: &Subject) {
         releases.iter().map(|release| release.name.clone()).collect()
     };
     assert_eq!(names(&rollout.releases), names(&health.flux.unwrap().releases), "two ways to read the same");
-    let workloads = clusters.workloads(row).await.unwrap();
+    let workloads = clusters.data_plane(row, true).await.unwrap().workloads;
     for facts in &workloads {
         assert!(!facts.proxies.is_empty(), "{}: only workloads with proxies", facts.workload);
         assert!(facts.proxies.iter().all(|(_, pods)| *pods > 0), "{}", facts.workload);

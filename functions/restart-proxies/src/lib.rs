@@ -11,7 +11,7 @@ pub fn compose(settings: Settings) -> RestartProxies {
     let outside = Outside::new(settings);
     let clusters = Arc::new(Clusters::new(outside.transport(), outside.cluster_access()));
     RestartProxies {
-        workloads: clusters.clone(),
+        data_plane: clusters.clone(),
         restarts: clusters,
         locks: outside.stores(),
         ledger: outside.ledger(),

@@ -10,10 +10,12 @@ use guard_tasks::watch_rollout::WatchRollout;
 /// Wires the task. Nothing is read and nobody is called yet.
 pub fn compose(settings: Settings) -> WatchRollout {
     let outside = Outside::new(settings);
-    let gitlab = outside.with_gitlab_token(GitLab::new);
+    let clusters = Arc::new(Clusters::new(outside.transport(), outside.cluster_access()));
     WatchRollout {
-        rollouts: Arc::new(Clusters::new(outside.transport(), outside.cluster_access())),
-        commits: gitlab,
+        rollouts: clusters.clone(),
+        commits: outside.with_gitlab_token(GitLab::new),
+        nudger: clusters,
+        locks: outside.stores(),
         ledger: outside.ledger(),
     }
 }

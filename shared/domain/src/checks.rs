@@ -19,7 +19,7 @@ mod flux_base;
 mod flux_suspended;
 mod gateway_api;
 mod git_sources;
-mod helm_releases;
+pub(crate) mod helm_releases;
 pub(crate) mod injection;
 mod integration;
 mod istiod_once;

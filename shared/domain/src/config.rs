@@ -1,11 +1,15 @@
 //! The configuration document. Its keys are those of the first GUARD plus `policy`; unknown keys are refused.
 
+mod policy;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{BatchId, FreezeWindow, MrStrategy, OnEdited};
+use crate::BatchId;
+
+pub use policy::{AcceptedMessage, KubernetesOverride, OnUnknown, PolicyConfig, RollbackScope};
 
 /// The whole document.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -142,26 +146,6 @@ impl Default for Thresholds {
     }
 }
 
-/// Which clusters of a batch go back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RollbackScope {
-    /// Those that failed.
-    Failed,
-    /// All of the batch.
-    Batch,
-}
-
-/// What an answer that is not to be had does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OnUnknown {
-    /// It is told, and the upgrade goes on.
-    Warn,
-    /// It stops the upgrade before anything is changed.
-    Stop,
-}
-
 /// `rollback`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -176,150 +160,6 @@ impl Default for RollbackConfig {
     }
 }
 
-/// `policy`: rules of this fleet.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct PolicyConfig {
-    /// Share of the nodes that may be not Ready, percent, 0 to 50: in a large cluster one is always being replaced. Above
-    /// it the pre-check stops; below it tells.
-    pub nodes_not_ready_percent_max: u32,
-    /// Share of the nodes that may be cordoned, percent, 0 to 100.
-    pub nodes_cordoned_percent_max: u32,
-    /// Share of istiod's memory limit that must have been free at its fullest moment before an upgrade, percent, 0 to 90.
-    /// New versions have needed more by half and up to six times. With 0 nobody asks.
-    pub istiod_memory_left_percent_min: u32,
-    /// Share of every node's memory that should have been free at its fullest moment, percent, 0 to 90. With 0 nobody asks.
-    pub node_memory_left_percent_min: u32,
-    /// Alpha, beta and release-candidate targets are allowed.
-    pub allow_pre_release: bool,
-    /// Which clusters go back when some fail.
-    pub rollback_scope: RollbackScope,
-    /// How a batch's change is cut into merge requests; one never reaches over two GitLab projects.
-    pub mr_strategy: MrStrategy,
-    /// What happens where a person changed more than GUARD proposed before merging it. Other versions than the proposed
-    /// ones always stop the run.
-    pub on_edited_merge_request: OnEdited,
-    /// How long a merge request may wait for a person, hours.
-    pub merge_timeout_hours: u32,
-    /// How long the restarts of one cluster may take, minutes.
-    pub restart_timeout_minutes: u32,
-    /// How long a pod takes from its end to its successor's being ready, seconds, 1 to 3600: for predicting how long the
-    /// restarts take.
-    pub restart_seconds_per_pod: u32,
-    /// Workloads of one cluster restarted at the same time, after the first one alone.
-    pub max_unavailable_workloads: u32,
-    /// Proxies that must be at the new version in the end, percent of those that GUARD restarts. Those beyond are told.
-    pub min_proxies_at_target_percent: u32,
-    /// Time between two looks at the soak, minutes.
-    pub soak_look_minutes: u32,
-    /// How long the judge may wait for missing data after the soak, minutes.
-    pub soak_data_grace_minutes: u32,
-    /// By how much the soak is extended when it cannot be judged at its end, minutes.
-    pub soak_extension_minutes: u32,
-    /// How often it is extended before a person is asked.
-    pub soak_extensions_max: u32,
-    /// How long a person may take to answer a question, hours.
-    pub decision_timeout_hours: u32,
-    /// Clusters of a batch that may fail their pre-check and be left out, each for a cause of its own: the same cause in
-    /// two of them stops the batch, and so does one more. A later batch that waits for this one waits for them too.
-    pub pre_check_failure_budget: u32,
-    /// How long each part of a cluster may take to be read, seconds. One that takes longer is not known; the others are.
-    pub cluster_read_seconds: u32,
-    /// What happens where `istioctl analyze` gave no answer.
-    pub analyzer_unknown: OnUnknown,
-    /// Errors of `istioctl analyze` that stop no upgrade of this fleet, with a reason.
-    pub analyzer_accepted: Vec<AcceptedMessage>,
-    /// A version range, or no version, in a Flux file is pinned by the upgrade. Without it such files are refused: Flux
-    /// upgrades them by itself.
-    pub pin_ranges: bool,
-    /// The umbrella chart `ambient` may be upgraded, which moves base, istiod, cni and ztunnel at once.
-    pub allow_umbrella_chart: bool,
-    /// What happens where a target of 1.31 or later needs new chart hosts and the repository is not among a cluster's
-    /// files. `warn` says that it was moved already.
-    pub repositories_elsewhere: OnUnknown,
-    /// Times in which nothing starts: `{from, to, reason}` once, `{cron, minutes, time_zone, reason}` again and again.
-    pub freeze_windows: Vec<FreezeWindow>,
-    /// Kubernetes minor lines allowed for an Istio minor line beyond the built-in table, with a reason.
-    pub kubernetes_overrides: Vec<KubernetesOverride>,
-}
-
-impl PolicyConfig {
-    /// [`Self::cluster_read_seconds`].
-    pub fn cluster_read(&self) -> std::time::Duration {
-        std::time::Duration::from_secs(self.cluster_read_seconds.into())
-    }
-}
-
-impl Default for PolicyConfig {
-    fn default() -> Self {
-        Self {
-            nodes_not_ready_percent_max: 5,
-            nodes_cordoned_percent_max: 20,
-            istiod_memory_left_percent_min: 30,
-            node_memory_left_percent_min: 10,
-            allow_pre_release: false,
-            rollback_scope: RollbackScope::Failed,
-            mr_strategy: MrStrategy::Batch,
-            on_edited_merge_request: OnEdited::Stop,
-            merge_timeout_hours: 72,
-            restart_timeout_minutes: 120,
-            restart_seconds_per_pod: 45,
-            max_unavailable_workloads: 5,
-            min_proxies_at_target_percent: 100,
-            soak_look_minutes: 10,
-            soak_data_grace_minutes: 60,
-            soak_extension_minutes: 30,
-            soak_extensions_max: 4,
-            decision_timeout_hours: 72,
-            pre_check_failure_budget: 0,
-            cluster_read_seconds: 60,
-            analyzer_unknown: OnUnknown::Warn,
-            analyzer_accepted: Vec::new(),
-            pin_ranges: false,
-            allow_umbrella_chart: false,
-            repositories_elsewhere: OnUnknown::Stop,
-            freeze_windows: Vec::new(),
-            kubernetes_overrides: Vec::new(),
-        }
-    }
-}
-
-/// A Kubernetes line allowed on the fleet's own responsibility.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct KubernetesOverride {
-    /// Istio line, `1.30`.
-    pub istio: String,
-    /// Kubernetes line, `1.31`.
-    pub kubernetes: String,
-    /// Why this is fine.
-    pub reason: String,
-}
-
-/// A message of `istioctl analyze` that this fleet lives with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AcceptedMessage {
-    /// Istio's code, `IST0101`.
-    pub code: String,
-    /// The object as the analyzer names it, `VirtualService shop/web`; a `*` at the end stands for any ending. Without
-    /// it, every object.
-    pub origin: Option<String>,
-    /// Why this is fine.
-    pub reason: String,
-}
-
-impl AcceptedMessage {
-    /// Is a message of this code about this object meant?
-    pub fn covers(&self, code: &str, origin: &str) -> bool {
-        self.code == code
-            && self.origin.as_deref().is_none_or(|meant| match meant.strip_suffix('*') {
-                Some(start) => origin.starts_with(start),
-                None => origin == meant,
-            })
-    }
-}
-
 /// A value of the configuration that cannot work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("config {field}: {problem}")]
@@ -329,6 +169,9 @@ pub struct ConfigProblem {
     /// What is wrong and what would be right.
     pub problem: String,
 }
+
+/// A month of minutes: beyond it a unit was mixed up.
+const MINUTES: std::ops::RangeInclusive<u32> = 1..=43_200;
 
 impl Config {
     /// Checks what types alone cannot. Every problem at once.
@@ -345,27 +188,11 @@ impl Config {
             "execution.max_parallel_clusters",
             format!("{parallel} is not between 1 and 40, the most an inline Map runs at once"),
         );
-        let positive = [
+        for (field, value) in [
             ("validation.soak_period_minutes", self.validation.soak_period_minutes),
             ("validation.flux_sync_timeout_minutes", self.validation.flux_sync_timeout_minutes),
-            ("policy.merge_timeout_hours", self.policy.merge_timeout_hours),
-            ("policy.restart_timeout_minutes", self.policy.restart_timeout_minutes),
-            ("policy.max_unavailable_workloads", self.policy.max_unavailable_workloads),
-            ("policy.soak_look_minutes", self.policy.soak_look_minutes),
-            ("policy.soak_extension_minutes", self.policy.soak_extension_minutes),
-            ("policy.decision_timeout_hours", self.policy.decision_timeout_hours),
-        ];
-        let read = self.policy.cluster_read_seconds;
-        check(
-            (5..=90).contains(&read),
-            "policy.cluster_read_seconds",
-            format!(
-                "{read} is not between 5 and 90: a look has two steps, and a function less than five minutes"
-            ),
-        );
-        for (field, value) in positive {
-            // A month of minutes: beyond it a unit was mixed up.
-            check((1..=43_200).contains(&value), field, format!("{value} is not between 1 and 43200"));
+        ] {
+            check(MINUTES.contains(&value), field, format!("{value} is not between 1 and 43200"));
         }
         let requests = self.gitlab.requests_per_minute;
         check(
@@ -373,35 +200,7 @@ impl Config {
             "gitlab.requests_per_minute",
             format!("{requests} is not between 6 and 6000"),
         );
-        let shares = [
-            ("policy.nodes_not_ready_percent_max", self.policy.nodes_not_ready_percent_max, 50),
-            ("policy.nodes_cordoned_percent_max", self.policy.nodes_cordoned_percent_max, 100),
-            ("policy.istiod_memory_left_percent_min", self.policy.istiod_memory_left_percent_min, 90),
-            ("policy.node_memory_left_percent_min", self.policy.node_memory_left_percent_min, 90),
-        ];
-        for (field, value, most) in shares {
-            check(value <= most, field, format!("{value} is not between 0 and {most}"));
-        }
-        let seconds = self.policy.restart_seconds_per_pod;
-        check(
-            (1..=3_600).contains(&seconds),
-            "policy.restart_seconds_per_pod",
-            format!("{seconds} is not between 1 and 3600"),
-        );
-        let share = self.policy.min_proxies_at_target_percent;
-        check(
-            (1..=100).contains(&share),
-            "policy.min_proxies_at_target_percent",
-            format!("{share} is not between 1 and 100"),
-        );
-        let extensions = self.policy.soak_extensions_max;
-        check(
-            extensions <= 20,
-            "policy.soak_extensions_max",
-            format!("{extensions} is not between 0 and 20"),
-        );
-        let grace = self.policy.soak_data_grace_minutes;
-        check(grace <= 43_200, "policy.soak_data_grace_minutes", format!("{grace} is more than 43200"));
+        self.policy.check(&mut check);
         let t = &self.validation.thresholds;
         let shares = [
             ("validation.thresholds.error_rate_max", t.error_rate_max),
@@ -415,10 +214,6 @@ impl Config {
             "validation.thresholds.latency_increase_percent",
             format!("{} is not a positive number of percent", t.latency_increase_percent),
         );
-        for (window, n) in self.policy.freeze_windows.iter().zip(0..) {
-            let problem = window.problem().unwrap_or_default();
-            check(problem.is_empty(), "policy.freeze_windows", format!("[{n}]: {problem}"));
-        }
         check(
             self.rollback.require_manual_approval,
             "rollback.require_manual_approval",

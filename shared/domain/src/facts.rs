@@ -8,11 +8,14 @@ mod flux;
 mod injection;
 mod measured;
 mod mesh;
+mod pod_trouble;
 mod selector;
 mod surroundings;
+mod workload;
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{IstioVersion, Reading, Unread};
@@ -25,11 +28,13 @@ pub use flux::{
 pub use injection::{InjectionProbe, ProbeOutcome};
 pub use measured::{IntegrationMode, MemoryFacts};
 pub use mesh::{ContainerEnd, MeshPodFacts, MeshRole};
+pub use pod_trouble::PodTrouble;
 pub use selector::{LabelSelector, Operator, Requirement};
 pub use surroundings::{
     BudgetFacts, DefinitionFacts, EnvoyFilterFacts, NamespaceFacts, PodFacts, Rolling, TemplateFacts,
     WebhookFacts,
 };
+pub use workload::{DataPlaneFacts, PodRef, WorkloadFacts, WorkloadKind, WorkloadRef};
 
 /// Readiness of one Deployment, StatefulSet or DaemonSet. Numbers are pods.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +81,11 @@ pub struct IstiodFacts {
     /// Version in the image of container `discovery` of each pod, to number of pods. `None` is an image whose tag
     /// names no version.
     pub pods: Vec<(Option<IstioVersion>, u32)>,
+    /// Deployments that have come no further with their newest template for longer than their `progressDeadlineSeconds`, and
+    /// since when Kubernetes says so.
+    pub stuck: BTreeMap<String, Timestamp>,
+    /// Pods that say why they do not come up, by `namespace/name`.
+    pub troubles: BTreeMap<String, PodTrouble>,
 }
 
 /// What Flux and istiod of one cluster say about a version change.
@@ -87,6 +97,8 @@ pub struct RolloutFacts {
     pub repositories: Vec<SourceFacts>,
     /// Every HelmRelease of an Istio chart.
     pub releases: Vec<HelmReleaseFacts>,
+    /// Sources of charts; read only while a release waits for one.
+    pub chart_sources: Vec<SourceFacts>,
     /// istiod.
     pub istiod: IstiodFacts,
 }
@@ -204,68 +216,6 @@ impl ClusterFacts {
         ]
         .into_iter()
         .flatten()
-    }
-}
-
-/// Kind of a workload that GUARD can restart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum WorkloadKind {
-    /// apps/v1 Deployment.
-    Deployment,
-    /// apps/v1 StatefulSet.
-    StatefulSet,
-    /// apps/v1 DaemonSet.
-    DaemonSet,
-}
-
-impl WorkloadKind {
-    /// The Kubernetes kind.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Deployment => "Deployment",
-            Self::StatefulSet => "StatefulSet",
-            Self::DaemonSet => "DaemonSet",
-        }
-    }
-}
-
-/// Name of one workload.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct WorkloadRef {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its kind.
-    pub kind: WorkloadKind,
-    /// Its name.
-    pub name: String,
-}
-
-impl std::fmt::Display for WorkloadRef {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}/{}", self.namespace, self.kind.as_str(), self.name)
-    }
-}
-
-/// A workload with sidecars or a gateway, and what its pods' proxies run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkloadFacts {
-    /// Which one.
-    pub workload: WorkloadRef,
-    /// Its rollout.
-    pub counts: RolloutCounts,
-    /// The restart mark GUARD set in the pod template's annotations, if any.
-    pub restart_mark: Option<String>,
-    /// Version of container `istio-proxy` of each pod, in either container list, to number of pods. `None` is an
-    /// image whose tag names no version.
-    pub proxies: Vec<(Option<IstioVersion>, u32)>,
-    /// What its next pods are made from.
-    pub template: TemplateFacts,
-}
-
-impl WorkloadFacts {
-    /// Pods whose proxy is not known to run `version`.
-    pub fn pods_not_at(&self, version: &IstioVersion) -> u32 {
-        self.proxies.iter().filter(|(v, _)| v.as_ref() != Some(version)).map(|(_, pods)| pods).sum()
     }
 }
 

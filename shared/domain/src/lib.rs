@@ -8,12 +8,13 @@ mod cause;
 mod cluster;
 mod component;
 mod config;
+pub mod control_plane_gate;
 mod facts;
 mod finding;
 mod grouping;
 mod id;
 mod merge_request;
-mod plan;
+pub mod plan;
 mod progress;
 mod reading;
 mod status;
@@ -52,12 +53,12 @@ pub use config::{
     KubernetesOverride, OnUnknown, PolicyConfig, RollbackConfig, RollbackScope, Thresholds, ValidationConfig,
 };
 pub use facts::{
-    BaseFacts, BudgetFacts, ClusterFacts, Condition, ContainerEnd, ControlPlaneFacts, DefinitionFacts,
-    EksFacts, EnvoyFilterFacts, FluxFacts, HelmReleaseFacts, InjectionProbe, IntegrationMode, IstiodFacts,
-    KustomizationFacts, LabelSelector, MemoryFacts, MeshPodFacts, MeshRole, MonitorFacts, NamespaceFacts,
-    NodeFacts, Operator, PodFacts, ProbeOutcome, Requirement, Rolling, RolloutCounts, RolloutFacts,
-    SourceFacts, SourceKind, SourceRef, Standing, TemplateFacts, TrafficWindow, WebhookFacts, WorkloadFacts,
-    WorkloadKind, WorkloadRef,
+    BaseFacts, BudgetFacts, ClusterFacts, Condition, ContainerEnd, ControlPlaneFacts, DataPlaneFacts,
+    DefinitionFacts, EksFacts, EnvoyFilterFacts, FluxFacts, HelmReleaseFacts, InjectionProbe,
+    IntegrationMode, IstiodFacts, KustomizationFacts, LabelSelector, MemoryFacts, MeshPodFacts, MeshRole,
+    MonitorFacts, NamespaceFacts, NodeFacts, Operator, PodFacts, PodRef, PodTrouble, ProbeOutcome,
+    Requirement, Rolling, RolloutCounts, RolloutFacts, SourceFacts, SourceKind, SourceRef, Standing,
+    TemplateFacts, TrafficWindow, WebhookFacts, WorkloadFacts, WorkloadKind, WorkloadRef,
 };
 pub use finding::{Finding, Severity, Verdict};
 pub use freeze::FreezeWindow;

@@ -171,7 +171,7 @@ pub struct Pace {
     pub look_seconds: u64,
     /// After how long the state that waits for a person's answer gives up by itself.
     pub decision_seconds: u64,
-    /// Between two looks at Flux or at restarts.
+    /// Between two looks at restarts, and at the most between two looks at Flux.
     pub poll_seconds: u64,
 }
 
@@ -195,6 +195,14 @@ impl Pace {
             .max(20),
         }
     }
+}
+
+/// Seconds until the next look at Flux, so long after following it began: a fifth of that, since most changes arrive within
+/// minutes and some take their whole time, and never longer than the plan's pace.
+pub fn watch_seconds(elapsed: SignedDuration, poll_seconds: u64) -> u64 {
+    const LEAST: u64 = 10;
+    let fifth = u64::try_from(elapsed.as_secs() / 5).unwrap_or_default();
+    fifth.clamp(LEAST.min(poll_seconds), poll_seconds)
 }
 
 fn longest_soak_minutes(config: &Config) -> u32 {

@@ -1,13 +1,14 @@
 //! Is the cluster at the version it should be at, in control plane, charts and data plane, and no worse than before?
 
 mod before;
-mod control_plane;
-mod crashes;
+pub(crate) mod control_plane;
+pub(crate) mod crashes;
 
 use jiff::Timestamp;
 
 use crate::checks::{Source, Subject, first, injection, nodes_ready};
 use crate::compatibility::Compatibility;
+use crate::restart::Obstacle;
 use crate::retirement::Retirement;
 use crate::skew::Skew;
 use crate::{
@@ -51,7 +52,11 @@ impl After<'_> {
         let mut look = Look { cluster, expected, min_share, found: Vec::new(), told: Vec::new() };
         look.at(Source::Istiod, &facts.istiod, Look::control_plane);
         look.at(Source::Flux, &facts.flux, |look, flux| look.charts(&flux.releases));
-        look.at(Source::Workloads, &facts.workloads, |look, workloads| look.data_plane(workloads));
+        let obstacle = |workload: &WorkloadFacts| {
+            // Without its namespace nobody knows, and all of them count.
+            Obstacle::of(workload, facts.namespaces.as_ref().ok()?, &config.policy)
+        };
+        look.at(Source::Workloads, &facts.workloads, |look, workloads| look.data_plane(workloads, obstacle));
         look.at(Source::Strays, &facts.strays, |look, strays| look.strays(strays));
         // As many may be down as before an upgrade. That an autoscaler cordons some is no reason to go back.
         look.at(Source::Nodes, &facts.nodes, |look, nodes| {
@@ -164,14 +169,26 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// Proxies beyond the share that must be there are stragglers: told, each with its owner, and no reason to go back.
-    fn data_plane(&mut self, workloads: &[WorkloadFacts]) {
-        let count =
-            |workload: &WorkloadFacts| workload.proxies.iter().map(|(_, pods)| u64::from(*pods)).sum::<u64>();
-        let all: u64 = workloads.iter().map(count).sum();
-        let behind: u64 = workloads.iter().map(|one| u64::from(one.pods_not_at(self.expected))).sum();
-        let are_enough = (all - behind) * 100 >= all * u64::from(self.min_share);
-        for workload in workloads {
+    /// Proxies beyond the share that must be there are stragglers: told, each with its owner, and no reason to go back. So are
+    /// those that no restart of GUARD's brings to the version.
+    fn data_plane(
+        &mut self,
+        workloads: &[WorkloadFacts],
+        obstacle: impl Fn(&WorkloadFacts) -> Option<Obstacle>,
+    ) {
+        let behind = |one: &WorkloadFacts| one.pods_not_at(self.expected);
+        let (left, restarted): (Vec<_>, Vec<_>) =
+            workloads.iter().partition(|one| behind(one) > 0 && obstacle(one).is_some());
+        let sum = |count: &dyn Fn(&WorkloadFacts) -> u32| -> u64 {
+            restarted.iter().map(|one| u64::from(count(one))).sum()
+        };
+        let (all, missing) = (sum(&WorkloadFacts::pods), sum(&behind));
+        let are_enough = (all - missing) * 100 >= all * u64::from(self.min_share);
+        for workload in left {
+            let why = obstacle(workload).map(|why| why.told(self.cluster, workload, self.expected));
+            self.found.extend(why);
+        }
+        for workload in restarted {
             let wrong = workload.pods_not_at(self.expected);
             let is_complete = workload.counts.is_complete();
             if wrong == 0 && is_complete {
@@ -236,6 +253,21 @@ mod tests {
     #[test]
     fn at_the_version_everywhere_is_a_pass() {
         assert_eq!(verdict(|_| {}), Verdict::Pass);
+    }
+
+    #[test]
+    fn what_no_restart_brings_to_the_version_is_named_and_no_reason_to_go_back() {
+        let paused = |f: &mut ClusterFacts| {
+            let workload = &mut f.workloads.as_mut().unwrap()[0];
+            workload.proxies = vec![(Some(v("1.29.3")), 3)];
+            workload.template.is_paused = true;
+        };
+        assert_eq!(verdict(paused), Verdict::Pass);
+        let unread = |f: &mut ClusterFacts| {
+            paused(f);
+            f.namespaces = Err(Unread::for_good("refused"));
+        };
+        assert_eq!(verdict(unread), Verdict::Fail, "nobody knows whether it could be restarted");
     }
 
     #[test]

@@ -1,200 +1,216 @@
-//! Which workloads are restarted next, so that every proxy comes to the new version, once.
+//! Which proxies are restarted next, so that every one of them comes to the version, once, and few at a time.
 //!
 //! The state is in the cluster itself: a pod template that carries this run's mark has been restarted by it. So a
 //! second call, a lost reply or a crash in the middle never restarts a workload twice.
 
-use crate::{Finding, IstioVersion, RunId, WorkloadFacts, WorkloadRef};
+mod canary;
+mod limits;
+mod obstacle;
+mod stand;
+
+use jiff::Timestamp;
+
+use crate::restart_plan::RestartPlan;
+use crate::{
+    DataPlaneFacts, Direction, Finding, IstioVersion, PodRef, PolicyConfig, RunId, WorkloadFacts, WorkloadRef,
+};
+
+pub use canary::{Canaries, Canary};
+pub use obstacle::Obstacle;
+
+pub(crate) use limits::taken_by;
+
+use limits::Room;
+use stand::Stand;
+
+/// What is decided on.
+#[derive(Debug, Clone, Copy)]
+pub struct Restart<'a> {
+    /// The cluster's name.
+    pub cluster: &'a str,
+    /// The version that every proxy is to run.
+    pub target: &'a IstioVersion,
+    /// The mark of this run and direction.
+    pub mark: &'a str,
+    /// When the restarts began.
+    pub started_at: Timestamp,
+    /// The time.
+    pub now: Timestamp,
+    /// Rules.
+    pub policy: &'a PolicyConfig,
+    /// The workloads that go first, where they were chosen already.
+    pub canaries: Option<&'a Canaries>,
+    /// What runs.
+    pub facts: &'a DataPlaneFacts,
+}
 
 /// Progress of the restarts of one cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestartStep {
-    /// Restart these now.
-    pub restart: Vec<WorkloadRef>,
+    /// The workloads that go first. They are remembered before any of them is marked.
+    pub canaries: Canaries,
+    /// Mark these now.
+    pub mark: Vec<WorkloadRef>,
+    /// Evict these now: their workloads replace no pod by themselves.
+    pub evict: Vec<PodRef>,
     /// Workloads that need nothing more.
     pub done: usize,
-    /// Workloads with proxies.
+    /// Workloads with proxies that a restart can bring to the version.
     pub total: usize,
+    /// Minutes that the rest takes, predicted.
+    pub minutes_left: u32,
     /// What is awaited, for people; empty when all is done.
-    pub waiting_for: Vec<WorkloadRef>,
-    /// Restarted workloads that did not come to the version: a definite no.
-    pub findings: Vec<Finding>,
+    pub waiting_for: Vec<String>,
+    /// Why the restarts stop here. Blocking: the change does harm. Unknown: a person must look.
+    pub stop: Vec<Finding>,
+    /// Proxies that a restart does not bring to the version: told, and no reason to go back.
+    pub stragglers: Vec<Finding>,
+    /// The workload whose pods and events say more about why they stop.
+    pub culprit: Option<WorkloadRef>,
 }
 
 impl RestartStep {
-    /// Every proxy is at the version.
+    /// Every proxy that can be is at the version.
     pub fn is_done(&self) -> bool {
-        self.done == self.total && self.findings.is_empty()
+        self.waiting_for.is_empty() && self.stop.is_empty()
     }
 }
 
 /// The mark of one run and direction, the value of the restart annotation.
-pub fn mark(run_id: &RunId, direction: crate::Direction) -> String {
+pub fn mark(run_id: &RunId, direction: Direction) -> String {
     format!("{run_id}/{}", direction.as_str())
 }
 
-/// Decides the next step. The first workload goes alone, as a canary; then at most `max_unavailable` are on the way at
-/// the same time. A workload that is not ready already counts as on the way, whoever made it so, unless an earlier
-/// restart of GUARD's left it so and it still has a wrong proxy.
-pub fn next(
-    cluster: &str,
-    workloads: &[WorkloadFacts],
-    target: &IstioVersion,
-    mark: &str,
-    max_unavailable: u32,
-) -> RestartStep {
-    let is_marked = |w: &WorkloadFacts| w.restart_mark.as_deref() == Some(mark);
-    let is_done = |w: &WorkloadFacts| w.counts.is_complete() && w.pods_not_at(target) == 0;
-
-    let done = workloads.iter().filter(|w| is_done(w)).count();
-    let findings = workloads
-        .iter()
-        .filter(|w| is_marked(w) && w.counts.is_complete() && w.pods_not_at(target) > 0)
-        .map(|w| {
-            Finding::blocking(
-                "PROXY_NOT_UPDATED",
-                format!("{cluster}: {}", w.workload),
-                format!("restarted and ready, but {} pods do not run proxy {target}", w.pods_not_at(target)),
-                "look at the pod's injection labels and at istiod's injector",
-            )
-        })
-        .collect::<Vec<_>>();
-    // A workload that an earlier restart of GUARD's left broken is the first to be taken care of: on the way back it
-    // waits for nothing but its old proxy.
-    let is_stuck = |w: &WorkloadFacts| {
-        !w.counts.is_complete() && !is_marked(w) && w.restart_mark.is_some() && w.pods_not_at(target) > 0
+/// Decides the next step: one workload of each shape first, the first of them alone; then, once these have stayed ready for
+/// a while, as many at a time as policy, budgets and their own progress allow.
+pub fn next(restart: &Restart<'_>) -> RestartStep {
+    let stands: Vec<(&WorkloadFacts, Stand)> =
+        restart.facts.workloads.iter().map(|one| (one, Stand::of(restart, one))).collect();
+    let canaries = match restart.canaries {
+        Some(chosen) => chosen.clone(),
+        None => Canaries::choose(&stands),
+    }
+    .seen(restart);
+    let mut step = RestartStep {
+        canaries,
+        mark: Vec::new(),
+        evict: Vec::new(),
+        done: 0,
+        total: 0,
+        minutes_left: 0,
+        waiting_for: Vec::new(),
+        stop: Vec::new(),
+        stragglers: obstacle::strays(restart.cluster, &restart.facts.strays).into_iter().collect(),
+        culprit: None,
     };
-    let on_the_way: Vec<WorkloadRef> = workloads
+    for (workload, stand) in &stands {
+        match stand {
+            Stand::Done => step.done += 1,
+            Stand::Cannot(obstacle) => {
+                step.stragglers.push(obstacle.told(restart.cluster, workload, restart.target));
+                continue;
+            }
+            Stand::Failed(finding) => {
+                step.culprit.get_or_insert_with(|| workload.workload.clone());
+                step.stop.push(finding.clone());
+            }
+            Stand::OnItsWay | Stand::Open { .. } | Stand::Blocked(_) => {
+                step.waiting_for.push(workload.workload.to_string());
+            }
+        }
+        step.total += 1;
+    }
+    step.stop.extend(step.canaries.lost(restart, &stands));
+    let rest: Vec<WorkloadFacts> = stands
         .iter()
-        .filter(|w| !w.counts.is_complete() && !is_stuck(w))
-        .map(|w| w.workload.clone())
+        .filter(|(_, stand)| matches!(stand, Stand::OnItsWay | Stand::Open { .. } | Stand::Blocked(_)))
+        .map(|(workload, _)| (*workload).clone())
         .collect();
-    let mut open: Vec<&WorkloadFacts> = workloads
-        .iter()
-        .filter(|w| is_stuck(w) || (!is_marked(w) && w.counts.is_complete() && w.pods_not_at(target) > 0))
-        .collect();
-    open.sort_by(|a, b| is_stuck(b).cmp(&is_stuck(a)).then_with(|| a.workload.cmp(&b.workload)));
+    step.minutes_left = RestartPlan::of(&rest, &[], restart.policy).minutes;
+    if !step.stop.is_empty() {
+        return step;
+    }
+    match step.canaries.turn(restart, &stands) {
+        canary::Turn::Watch(until) => {
+            step.waiting_for.push(format!("the first workloads to stay ready until {until}"));
+        }
+        canary::Turn::First(group) => begin(restart, &mut step, &stands, |workload| group.contains(workload)),
+        canary::Turn::Others => begin(restart, &mut step, &stands, |_| true),
+    }
+    if step.mark.is_empty() && step.evict.is_empty() && step.stop.is_empty() {
+        step.stop.extend(blocked_for_good(restart, &stands));
+    }
+    step
+}
 
-    let canary_is_back = workloads.iter().any(|w| is_marked(w) && is_done(w));
-    let width = if canary_is_back { max_unavailable.max(1) as usize } else { 1 };
-    let room = if findings.is_empty() { width.saturating_sub(on_the_way.len()) } else { 0 };
-    let restart: Vec<WorkloadRef> = open.iter().take(room).map(|w| w.workload.clone()).collect();
-    let waiting_for = on_the_way.into_iter().chain(open.iter().map(|w| w.workload.clone())).collect();
-    RestartStep { restart, done, total: workloads.len(), waiting_for, findings }
+/// Takes what there is room for, what an earlier restart left broken first.
+fn begin(
+    restart: &Restart<'_>,
+    step: &mut RestartStep,
+    stands: &[(&WorkloadFacts, Stand)],
+    is_its_turn: impl Fn(&WorkloadRef) -> bool,
+) {
+    let mut room = Room::left(restart.policy, stands);
+    // Pods of workloads that are marked already go on being replaced, one at a time each.
+    for (workload, stand) in stands {
+        if matches!(stand, Stand::OnItsWay) && restart.is_marked(workload) {
+            let next = workload.outdated.first();
+            step.evict.extend(next.filter(|_| workload.counts.ready >= workload.counts.desired).cloned());
+        }
+    }
+    let mut open: Vec<(&WorkloadFacts, bool)> = stands
+        .iter()
+        .filter_map(|(workload, stand)| match stand {
+            Stand::Open { is_broken } => Some((*workload, *is_broken)),
+            _ => None,
+        })
+        .filter(|(workload, _)| is_its_turn(&workload.workload))
+        .collect();
+    open.sort_by(|(a, a_is_broken), (b, b_is_broken)| {
+        b_is_broken.cmp(a_is_broken).then_with(|| a.workload.cmp(&b.workload))
+    });
+    for (workload, is_broken) in open {
+        if room.take(workload, is_broken) {
+            step.mark.push(workload.workload.clone());
+        }
+    }
+}
+
+/// Nothing is on its way, and what is left waits for budgets that have been closed for longer than a restart may take.
+fn blocked_for_good(restart: &Restart<'_>, stands: &[(&WorkloadFacts, Stand)]) -> Option<Finding> {
+    let is_moving = |stand: &Stand| matches!(stand, Stand::OnItsWay | Stand::Open { .. } | Stand::Failed(_));
+    if stands.iter().any(|(_, stand)| is_moving(stand)) {
+        return None;
+    }
+    let (workload, budget) = stands.iter().find_map(|(workload, stand)| match stand {
+        Stand::Blocked(budget) => Some((workload, budget)),
+        _ => None,
+    })?;
+    let last = stands.iter().filter_map(|(workload, _)| workload.progress_at).max();
+    let since = last.map_or(restart.started_at, |last| last.max(restart.started_at));
+    let others = stands.iter().filter(|(_, stand)| matches!(stand, Stand::Blocked(_))).count() - 1;
+    let and_more = if others == 0 { String::new() } else { format!(", and {others} more wait for theirs") };
+    (restart.now >= since + restart.patience()).then(|| {
+        Finding::unknown(
+            "RESTART_BLOCKED",
+            format!("{}: {}", restart.cluster, workload.workload),
+            format!("PodDisruptionBudget {budget} allows no disruption{and_more}"),
+            "ask its owner; with room in the budget, or a strategy that adds a pod before it takes one, start again",
+        )
+    })
+}
+
+impl Restart<'_> {
+    /// Its pod template carries this run's mark.
+    fn is_marked(&self, workload: &WorkloadFacts) -> bool {
+        workload.restart_mark.as_deref() == Some(self.mark)
+    }
+
+    /// How long a restart may come no further.
+    fn patience(&self) -> jiff::SignedDuration {
+        jiff::SignedDuration::from_mins(self.policy.restart_stuck_minutes.into())
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::facts::*;
-    use proptest::prelude::*;
-
-    fn v(s: &str) -> IstioVersion {
-        IstioVersion::parse(s).unwrap()
-    }
-
-    fn workload(n: usize, version: &str, mark: Option<&str>, is_ready: bool) -> WorkloadFacts {
-        WorkloadFacts {
-            workload: WorkloadRef {
-                namespace: "shop".into(),
-                kind: WorkloadKind::Deployment,
-                name: format!("w{n:03}"),
-            },
-            counts: RolloutCounts {
-                desired: 2,
-                updated: 2,
-                ready: if is_ready { 2 } else { 1 },
-                total: 2,
-                is_observed: true,
-            },
-            restart_mark: mark.map(Into::into),
-            template: TemplateFacts::default(),
-            proxies: vec![(Some(v(version)), 2)],
-        }
-    }
-
-    fn go(workloads: &[WorkloadFacts], max: u32) -> RestartStep {
-        next("c1", workloads, &v("1.30.5"), "run-1/upgrade", max)
-    }
-
-    #[test]
-    fn the_first_workload_goes_alone() {
-        let all: Vec<_> = (0..4).map(|n| workload(n, "1.29.3", None, true)).collect();
-        let step = go(&all, 3);
-        assert_eq!(step.restart.iter().map(|w| w.name.as_str()).collect::<Vec<_>>(), ["w000"]);
-        assert!(!step.is_done());
-    }
-
-    #[test]
-    fn nothing_more_starts_until_the_canary_is_back() {
-        let mut all: Vec<_> = (0..4).map(|n| workload(n, "1.29.3", None, true)).collect();
-        all[0] = workload(0, "1.30.5", Some("run-1/upgrade"), false);
-        assert_eq!(go(&all, 3).restart, vec![]);
-        all[0] = workload(0, "1.30.5", Some("run-1/upgrade"), true);
-        assert_eq!(go(&all, 2).restart.len(), 2);
-    }
-
-    #[test]
-    fn a_marked_workload_is_never_restarted_again() {
-        let all = vec![workload(0, "1.29.3", Some("run-1/upgrade"), true), workload(1, "1.29.3", None, true)];
-        let step = go(&all, 5);
-        assert_eq!(step.restart, vec![]);
-        assert_eq!(step.findings[0].code, "PROXY_NOT_UPDATED");
-    }
-
-    #[test]
-    fn the_way_back_restarts_what_another_mark_restarted() {
-        let all = vec![workload(0, "1.29.3", Some("run-1/rollback"), true)];
-        assert_eq!(go(&all, 1).restart.len(), 1);
-    }
-
-    #[test]
-    fn a_workload_that_the_way_up_left_broken_goes_back_first() {
-        let all = vec![
-            workload(0, "1.29.3", Some("run-1/rollback"), true),
-            workload(1, "1.29.3", Some("run-1/rollback"), false),
-            workload(2, "1.29.3", None, false),
-        ];
-        let step = go(&all, 1);
-        assert_eq!(step.restart, vec![], "one that nobody of ours touched is on its way, whoever made it so");
-        let step = go(&all[..2], 1);
-        assert_eq!(step.restart.iter().map(|w| w.name.as_str()).collect::<Vec<_>>(), ["w001"]);
-    }
-
-    #[test]
-    fn an_unknown_proxy_version_is_not_at_the_target() {
-        let mut all = vec![workload(0, "1.30.5", None, true)];
-        assert!(go(&all, 1).is_done());
-        all[0].proxies = vec![(None, 2)];
-        assert_eq!(go(&all, 1).restart.len(), 1);
-    }
-
-    #[test]
-    fn a_cluster_without_proxies_is_done() {
-        assert!(go(&[], 1).is_done());
-    }
-
-    proptest! {
-        /// Whatever happens in which order, each workload is restarted at most once and never more are away than allowed.
-        #[test]
-        fn once_each_and_never_too_many(count in 1usize..12, max in 1u32..5, order in proptest::collection::vec(0usize..12, 0..200)) {
-            let mut all: Vec<_> = (0..count).map(|n| workload(n, "1.29.3", None, true)).collect();
-            let mut restarts = vec![0; count];
-            for pick in order.into_iter().map(Some).chain((0..200).map(|_| None)) {
-                let step = go(&all, max);
-                for w in &step.restart {
-                    let n = all.iter().position(|x| x.workload == *w).unwrap();
-                    restarts[n] += 1;
-                    all[n] = workload(n, "1.30.5", Some("run-1/upgrade"), false);
-                }
-                let away = all.iter().filter(|w| !w.counts.is_complete()).count();
-                prop_assert!(away <= max as usize, "{} away", away);
-                let back: Vec<usize> = (0..count).filter(|n| pick.is_none_or(|p| p == *n) && !all[*n].counts.is_complete()).collect();
-                for n in back {
-                    all[n] = workload(n, "1.30.5", Some("run-1/upgrade"), true);
-                }
-            }
-            prop_assert!(restarts.iter().all(|n| *n == 1), "{:?}", restarts);
-            prop_assert!(go(&all, max).is_done());
-        }
-    }
-}
+mod tests;

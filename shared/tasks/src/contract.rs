@@ -7,8 +7,9 @@ use serde_json::Value;
 use crate::ledger::{DecisionAnswer, MergeAnswer};
 use crate::task::{Meta, Task};
 use crate::{
-    answer_decision, await_decision, await_merge, decide, judge_soak, merge_webhook, open_merge_request,
-    plan_batch, plan_rollout, post_check, pre_check, restart_proxies, settle, watch_merges, watch_rollout,
+    answer_decision, await_decision, await_merge, decide, gate_control_plane, judge_soak, merge_webhook,
+    open_merge_request, plan_batch, plan_rollout, post_check, pre_check, restart_proxies, settle,
+    watch_merges, watch_rollout,
 };
 
 /// The JSON Schemas of one task.
@@ -66,6 +67,7 @@ impl Contract {
             Self::of::<watch_merges::WatchMerges>(),
             Self::of::<merge_webhook::MergeWebhook>(),
             Self::of_state::<watch_rollout::WatchRollout>(),
+            Self::of_state::<gate_control_plane::GateControlPlane>(),
             Self::of_state::<restart_proxies::RestartProxies>(),
             Self::of_state::<judge_soak::JudgeSoak>(),
             Self::of_state::<await_decision::AwaitDecision>().token_answered_by::<DecisionAnswer>(),

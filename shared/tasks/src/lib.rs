@@ -26,6 +26,8 @@ pub mod merge_webhook;
 
 pub mod watch_rollout;
 
+pub mod gate_control_plane;
+
 pub mod restart_proxies;
 
 pub mod judge_soak;

@@ -14,7 +14,7 @@ mod workflow;
 
 pub use analyzer::ConfigurationAnalyzer;
 pub use budget::RequestBudget;
-pub use cluster::{ClusterHealthReader, ProxyRestarter, RolloutReader, WorkloadReader};
+pub use cluster::{ClusterHealthReader, DataPlaneReader, FluxNudger, ProxyRestarter, RolloutReader};
 pub use git::{
     CommitReader, FileReader, MergeRequestReader, MergeRequestWriter, OpenedRequest, Opening, Withdrawn,
 };

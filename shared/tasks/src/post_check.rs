@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use guard_domain::compatibility::Compatibility;
-use guard_domain::post_check::{After, Before};
+use guard_domain::post_check::After;
 use guard_domain::retirement::Retirement;
 use guard_domain::skew::Skew;
 use guard_domain::{ClusterFacts, ClusterId, ClusterStatus, Direction, Verdict};
@@ -73,11 +73,7 @@ impl Task for PostCheck {
             .map_err(|error| TaskError::internal(format!("retirement table: {error}")))?;
         let kept: Option<PreCheckEntry> =
             self.ledger.read(&run.run_id, &format!("pre-check#{cluster_id}")).await?;
-        let before = kept.as_ref().map(|kept| Before {
-            findings: &kept.findings,
-            restarts: kept.restarts.clone(),
-            control_plane: kept.control_plane.as_ref(),
-        });
+        let before = kept.as_ref().map(PreCheckEntry::before);
         let after = After {
             planned,
             direction,

@@ -6,15 +6,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use guard_domain::rollout::{Arrival, arrival};
-use guard_domain::{ClusterId, ClusterStatus, Direction, Finding, Verdict};
+use guard_domain::flux_chain::Chain;
+use guard_domain::plan::watch_seconds;
+use guard_domain::rollout::{Arrival, DRIFTING_LOOKS, arrival};
+use guard_domain::{ClusterId, ClusterRecord, ClusterStatus, Direction, Finding, RolloutFacts, Verdict};
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{LandedEntry, Ledger, RunRef};
 use crate::task::Task;
-use crate::{CommitReader, Context, RolloutReader, TaskError};
+use crate::{CommitReader, Context, FluxNudger, Locks, RolloutReader, TaskError};
 
 /// The task.
 pub struct WatchRollout {
@@ -22,6 +24,10 @@ pub struct WatchRollout {
     pub rollouts: Arc<dyn RolloutReader>,
     /// Whether the applied commit holds ours.
     pub commits: Arc<dyn CommitReader>,
+    /// Makes Flux look at once, where policy says so.
+    pub nudger: Arc<dyn FluxNudger>,
+    /// The lock, confirmed before anything is nudged.
+    pub locks: Arc<dyn Locks>,
     /// Registry and run record.
     pub ledger: Ledger,
 }
@@ -73,6 +79,8 @@ pub struct Output {
     pub summary: String,
     /// When it was seen: the next phase counts from here.
     pub at: Timestamp,
+    /// Seconds until the next look: few at first.
+    pub wait_seconds: u64,
 }
 
 impl Task for WatchRollout {
@@ -117,7 +125,13 @@ impl Task for WatchRollout {
         }
         let minutes = plan.config.validation.flux_sync_timeout_minutes;
         let deadline = started_at + SignedDuration::from_mins(minutes.into());
-        let state = arrival(cluster_id.as_str(), &facts, &row.flux_config_path, target, |name| {
+        let nudged =
+            plan.config.policy.nudge_flux && now < deadline && applied.values().any(|is_ours| !is_ours);
+        if nudged {
+            self.nudge(&run, row, &facts, started_at).await?;
+        }
+        let path = &row.flux_config_path;
+        let state = arrival(cluster_id.as_str(), &facts, path, target, started_at, |name| {
             applied.get(name).copied().unwrap_or(false)
         });
         let (verdict, summary, finding) = match state {
@@ -134,6 +148,14 @@ impl Task for WatchRollout {
                 );
                 (Watch::Fail, finding.to_string(), Some(finding))
             }
+            Arrival::Drifting(finding) => {
+                let looks = self.drifting(&run, &cluster_id, direction).await?;
+                if looks < DRIFTING_LOOKS && now < deadline {
+                    (Watch::Pending, format!("{cluster_id}: {}", finding.message), None)
+                } else {
+                    (Watch::Fail, finding.to_string(), Some(finding))
+                }
+            }
             Arrival::Stuck(finding) => {
                 (Verdict::of(std::slice::from_ref(&finding)).into(), finding.to_string(), Some(finding))
             }
@@ -143,11 +165,46 @@ impl Task for WatchRollout {
             self.ledger.write(&run, &entry, &finding.into_iter().collect::<Vec<_>>()).await?;
             self.ledger.audit(&run, Self::NAME, summary.clone()).await?;
         }
-        Ok(Output { verdict, summary, at: now })
+        let wait_seconds = watch_seconds(now.duration_since(started_at), plan.pace().poll_seconds);
+        Ok(Output { verdict, summary, at: now, wait_seconds })
     }
 }
 
 impl WatchRollout {
+    /// Asks the chain's repositories and Kustomizations to look. The value is the run's own, so that a repeated call asks for
+    /// nothing.
+    async fn nudge(
+        &self,
+        run: &RunRef,
+        row: &ClusterRecord,
+        facts: &RolloutFacts,
+        started_at: Timestamp,
+    ) -> Result<(), TaskError> {
+        let chain = Chain::of(&facts.kustomizations, &facts.repositories, &row.flux_config_path);
+        let repositories: Vec<String> =
+            chain.repositories.iter().map(|one| one.source.name.clone()).collect();
+        let kustomizations: Vec<String> = chain.applying.iter().map(|one| one.name.clone()).collect();
+        self.locks.confirm(&run.lease()).await.context("confirm the lock")?;
+        let value = format!("{} {started_at}", run.run_id);
+        self.nudger
+            .nudge(row, &repositories, &kustomizations, &value)
+            .await
+            .context(format!("nudge Flux of {}", row.cluster_id))
+    }
+
+    /// How many looks in this phase have seen a release correct drift.
+    async fn drifting(
+        &self,
+        run: &RunRef,
+        cluster_id: &ClusterId,
+        direction: Direction,
+    ) -> Result<u32, TaskError> {
+        let entry = format!("drift#{cluster_id}#{}", direction.as_str());
+        let looks = self.ledger.read::<u32>(&run.run_id, &entry).await?.unwrap_or_default() + 1;
+        self.ledger.write(run, &entry, &looks).await?;
+        Ok(looks)
+    }
+
     /// The commit that brought this cluster its change.
     async fn landed(
         &self,

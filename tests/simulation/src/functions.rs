@@ -20,9 +20,9 @@ use guard_memory::{FixedConfig, MemoryStore};
 use guard_notify::{PagerDuty, Slack};
 use guard_tasks::ledger::Ledger;
 use guard_tasks::{
-    Channels, JsonTask, answer_decision, await_decision, await_merge, decide, judge_soak, merge_webhook,
-    open_merge_request, plan_batch, plan_rollout, post_check, pre_check, restart_proxies, settle,
-    watch_merges, watch_rollout,
+    Channels, JsonTask, answer_decision, await_decision, await_merge, decide, gate_control_plane, judge_soak,
+    merge_webhook, open_merge_request, plan_batch, plan_rollout, post_check, pre_check, restart_proxies,
+    settle, watch_merges, watch_rollout,
 };
 use guard_world::{World, WorldSpec};
 use serde_json::Value;
@@ -35,7 +35,7 @@ use crate::transport::InProcess;
 use crate::webhook::TOKEN;
 
 /// Every function's name.
-pub const FUNCTIONS: [&str; 15] = [
+pub const FUNCTIONS: [&str; 16] = [
     "plan-rollout",
     "plan-batch",
     "pre-check",
@@ -46,6 +46,7 @@ pub const FUNCTIONS: [&str; 15] = [
     "merge-webhook",
     "watch-rollout",
     "restart-proxies",
+    "gate-control-plane",
     "judge-soak",
     "await-decision",
     "answer-decision",
@@ -172,6 +173,7 @@ fn channels(transport: &Arc<dyn Transport>, spec: &WorldSpec) -> Channels {
 }
 
 /// The composition that the functions' own packages make for AWS, over one transport.
+#[expect(clippy::too_many_lines, reason = "one line for each port of each task")]
 fn tasks(
     transport: Arc<dyn Transport>,
     spec: &WorldSpec,
@@ -253,10 +255,18 @@ fn tasks(
         Arc::new(watch_rollout::WatchRollout {
             rollouts: clusters.clone(),
             commits: gitlab.clone(),
+            nudger: clusters.clone(),
+            locks: store.clone(),
+            ledger: ledger.clone(),
+        }),
+        Arc::new(gate_control_plane::GateControlPlane {
+            health: clusters.clone(),
+            traffic: datadog.clone(),
+            memory: datadog.clone(),
             ledger: ledger.clone(),
         }),
         Arc::new(restart_proxies::RestartProxies {
-            workloads: clusters.clone(),
+            data_plane: clusters.clone(),
             restarts: clusters.clone(),
             locks: store.clone(),
             ledger: ledger.clone(),

@@ -189,9 +189,7 @@ impl Scenario {
             Self::RolloutStuck => world.stall_istiod(first, true),
             Self::RestartStuck => world.stall_workload(first, "data", "ledger"),
             // The judge calls 28 % to 40 % close; the noise of a short look is a few per cent.
-            Self::MarginalAsksAPerson => regress(1.0, 1.34),
-            // From the soak on, for ever.
-            Self::DatadogDown => world.outage(System::Datadog, at(25), Timestamp::MAX, 503),
+            Self::MarginalAsksAPerson => regress(1.0, 1.325),
             Self::RollbackFails => {
                 for id in &victims {
                     world.fail_helm_upgrade(
@@ -207,6 +205,7 @@ impl Scenario {
             | Self::MrExpired
             | Self::FluxSuspended
             | Self::ExternalCause
+            | Self::DatadogDown
             | Self::RollbackUnmerged
             | Self::DryRun
             | Self::TwoStarts => {}
@@ -235,6 +234,10 @@ impl Scenario {
             (Self::ExternalCause, Some("ConvergeClusters")) if is_first_batch(fleet, transition) => {
                 let from = transition.at + SignedDuration::from_mins(30);
                 world.shock(from, from + SignedDuration::from_mins(90), 30.0, 1.3);
+            }
+            // From the soak on, for ever.
+            (Self::DatadogDown, Some("Soak")) => {
+                world.outage(System::Datadog, transition.at, Timestamp::MAX, 503);
             }
             (Self::MarginalAsksAPerson, Some("AwaitDecision")) => {
                 let reason = "a few milliseconds are fine for these services";

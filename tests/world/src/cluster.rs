@@ -33,7 +33,7 @@ pub(crate) struct Cluster {
     pub(crate) nodes: Vec<NodeFamily>,
     /// What is counted of the workloads, now and at the worst.
     pub(crate) tally: Tally,
-    /// Each change of the proxies' versions, oldest first.
+    /// Each change of the sidecars' versions, oldest first.
     pub(crate) census: Vec<(Timestamp, Census)>,
     /// The most pods that were unavailable at the same time.
     pub(crate) most_unavailable: usize,
@@ -294,15 +294,15 @@ impl Cluster {
         self.note(now);
     }
 
-    /// Writes the proxies' versions into history and keeps the worst moment.
+    /// Writes the sidecars' versions into history and keeps the worst moment.
     fn note(&mut self, now: Timestamp) {
-        if self.census.last().is_none_or(|(_, last)| *last != self.tally.proxies) {
-            self.census.push((now, self.tally.proxies.clone()));
+        if self.census.last().is_none_or(|(_, last)| *last != self.tally.sidecars) {
+            self.census.push((now, self.tally.sidecars.clone()));
         }
         self.most_unavailable = self.most_unavailable.max(self.tally.unavailable);
     }
 
-    /// The share of proxies at `from_version` or later at a moment of the past.
+    /// The share of sidecars at `from_version` or later at a moment of the past.
     #[expect(clippy::cast_precision_loss, reason = "pods are counted in thousands at most")]
     pub(crate) fn share_at(&self, at: Timestamp, from_version: &str) -> f64 {
         let after = self.census.partition_point(|(since, _)| *since <= at);

@@ -78,6 +78,7 @@ struct Share {
     unavailable: usize,
     /// Of an application that rolls or whose pods were evicted.
     disturbance: Disturbance,
+    sidecars: Census,
 }
 
 impl Share {
@@ -87,7 +88,10 @@ impl Share {
         let is_meant = workload.is_application() && (workload.driven || workload.rolling);
         let disturbance =
             if is_meant { Disturbance { pods: unavailable, workloads: 1 } } else { Disturbance::default() };
-        Self { proxies: proxies(workload), unavailable, disturbance }
+        let proxies = proxies(workload);
+        // A gateway comes with its chart, long before anybody restarts a sidecar.
+        let sidecars = if workload.is_application() { proxies.clone() } else { Census::new() };
+        Self { proxies, unavailable, disturbance, sidecars }
     }
 }
 
@@ -107,6 +111,7 @@ fn proxies(workload: &Workload) -> Census {
 pub(crate) struct Tally {
     shares: BTreeMap<Key, Share>,
     pub(crate) proxies: Census,
+    pub(crate) sidecars: Census,
     pub(crate) unavailable: usize,
     now: Disturbance,
     by_namespace: BTreeMap<String, Disturbance>,
@@ -125,6 +130,9 @@ impl Tally {
         self.leave(&workload.key);
         for (version, count) in &share.proxies {
             *self.proxies.entry(version.clone()).or_default() += count;
+        }
+        for (version, count) in &share.sidecars {
+            *self.sidecars.entry(version.clone()).or_default() += count;
         }
         self.unavailable += share.unavailable;
         let disturbance = share.disturbance;
@@ -146,12 +154,14 @@ impl Tally {
     /// Counts a workload no longer.
     pub(crate) fn leave(&mut self, key: &Key) {
         let Some(share) = self.shares.remove(key) else { return };
-        for (version, count) in &share.proxies {
-            if let Some(sum) = self.proxies.get_mut(version) {
-                *sum = sum.saturating_sub(*count);
+        for (sums, counts) in [(&mut self.proxies, &share.proxies), (&mut self.sidecars, &share.sidecars)] {
+            for (version, count) in counts {
+                if let Some(sum) = sums.get_mut(version) {
+                    *sum = sum.saturating_sub(*count);
+                }
             }
+            sums.retain(|_, count| *count > 0);
         }
-        self.proxies.retain(|_, count| *count > 0);
         self.unavailable = self.unavailable.saturating_sub(share.unavailable);
         self.now.pods = self.now.pods.saturating_sub(share.disturbance.pods);
         self.now.workloads = self.now.workloads.saturating_sub(share.disturbance.workloads);

@@ -230,7 +230,7 @@ impl World {
             releases: releases.iter().map(|(key, release)| (named(key), release.in_words())).collect(),
             workloads: of(&[Role::Application, Role::HostNetwork, Role::Outside]),
             gateways: of(&[Role::Gateway]),
-            proxy_versions: cluster.census.last().map(|(_, census)| census.clone()).unwrap_or_default(),
+            proxy_versions: cluster.tally.proxies.clone(),
             applied_commit: cluster.flux.applied.clone(),
             max_unavailable_pods: cluster.most_unavailable,
         })

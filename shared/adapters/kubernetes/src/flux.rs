@@ -1,5 +1,6 @@
 //! Flux: what it follows, what it applied, and what it installed.
 
+mod nudge;
 mod sources;
 
 use guard_domain::{
@@ -16,7 +17,8 @@ use crate::list::{List, or_default};
 use crate::object::Metadata;
 use crate::workload_object::is_observed;
 
-pub(crate) use sources::{everything, facts_with_versions};
+pub(crate) use nudge::nudge;
+pub(crate) use sources::{everything, rollout};
 
 const HELM: &str = "helm.toolkit.fluxcd.io";
 const KUSTOMIZE: &str = "kustomize.toolkit.fluxcd.io";
@@ -54,6 +56,8 @@ struct Spec {
     /// HelmRelease.
     chart_ref: Option<Reference>,
     /// HelmRelease.
+    upgrade: Option<Upgrade>,
+    /// HelmRelease.
     drift_detection: Option<DriftDetection>,
     /// HelmRelease.
     values: Option<Values>,
@@ -86,6 +90,33 @@ struct Revision {
     tag: Option<String>,
     semver: Option<String>,
     digest: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Upgrade {
+    remediation: Option<Remediation>,
+    strategy: Option<Named>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Remediation {
+    retries: Option<i64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Named {
+    #[serde(default)]
+    name: String,
+}
+
+impl Upgrade {
+    /// Attempts after a failed one.
+    fn retries(&self) -> i64 {
+        match &self.strategy {
+            Some(strategy) if strategy.name == "RetryOnFailure" => -1,
+            _ => self.remediation.as_ref().and_then(|one| one.retries).unwrap_or_default(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -122,6 +153,8 @@ struct Status {
     conditions: Option<Vec<FluxCondition>>,
     /// Kustomization.
     last_applied_revision: Option<String>,
+    /// Kustomization.
+    last_attempted_revision: Option<String>,
     /// HelmRelease, newest first.
     history: Option<Vec<Snapshot>>,
     /// HelmRelease: the HelmChart made for `spec.chart`.
@@ -180,6 +213,7 @@ fn kustomization(object: &FluxObject) -> KustomizationFacts {
         path: path.trim_start_matches("./").to_owned(),
         is_suspended: object.spec.suspend.unwrap_or_default(),
         applied_commit: status.last_applied_revision.as_deref().and_then(commit),
+        attempted_commit: status.last_attempted_revision.as_deref().and_then(commit),
         is_observed: is_observed(object.metadata.generation, status.observed_generation),
         source: object.spec.source_ref.as_ref().and_then(|source| source_ref(object, source)),
         depends_on: object.spec.depends_on.iter().flatten().map(|one| place(object, one)).collect(),
@@ -218,7 +252,9 @@ fn release(object: &FluxObject) -> Option<HelmReleaseFacts> {
         stalled: condition(status, "Stalled"),
         remediated: condition(status, "Remediated"),
         released: condition(status, "Released"),
+        drifted: condition(status, "Drifted"),
         failures: status.failures.unwrap_or_default(),
+        retries: object.spec.upgrade.as_ref().map(Upgrade::retries).unwrap_or_default(),
         deployed_version: newest
             .filter(|snapshot| snapshot.status.as_deref() == Some("deployed"))
             .and_then(|snapshot| snapshot.chart_version.clone()),

@@ -13,10 +13,14 @@ pub(crate) fn facts(deployments: &[Found], pods: &[MeshPod]) -> IstiodFacts {
     for pod in pods.iter().filter(|pod| pod.role == MeshRole::Istiod) {
         *versions.entry(pod.version.clone()).or_default() += 1;
     }
-    let deployments = deployments.iter().filter(|one| one.is_istiod);
+    let deployments = || deployments.iter().filter(|one| one.is_istiod);
     let name = |one: &Found| format!("{}/{}", one.workload.namespace, one.workload.name);
+    let istiods = pods.iter().filter(|pod| pod.role == MeshRole::Istiod && !pod.is_ready);
+    let trouble = |pod: &MeshPod| Some((format!("{}/{}", pod.namespace, pod.name), pod.trouble.clone()?));
     IstiodFacts {
-        deployments: deployments.map(|one| (name(one), one.counts.clone())).collect(),
+        deployments: deployments().map(|one| (name(one), one.counts.clone())).collect(),
+        stuck: deployments().filter_map(|one| Some((name(one), one.stuck_since?))).collect(),
+        troubles: istiods.filter_map(trouble).collect(),
         pods: versions.into_iter().collect(),
     }
 }

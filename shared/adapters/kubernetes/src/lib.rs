@@ -9,6 +9,8 @@ mod control_plane;
 mod definitions;
 mod envoy_filters;
 mod error;
+mod events;
+mod evict;
 mod flux;
 mod groups;
 mod injection;
@@ -21,6 +23,7 @@ mod mesh;
 mod namespaces;
 mod nodes;
 mod object;
+mod pod_status;
 mod pods;
 mod replica_sets;
 mod restart;
@@ -29,19 +32,20 @@ mod webhooks;
 mod workload_object;
 mod workloads;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use guard_domain::{
-    ClusterFacts, ClusterRecord, EksFacts, FluxFacts, RolloutFacts, Unread, WorkloadFacts, WorkloadKind,
-    WorkloadRef,
+    ClusterFacts, ClusterRecord, DataPlaneFacts, EksFacts, FluxFacts, PodRef, RolloutFacts, Unread,
+    WorkloadKind, WorkloadRef,
 };
 use guard_http::Transport;
 use guard_http::cluster_access::ClusterAccess;
 use guard_tasks::{
-    ClusterHealthReader, Context as _, ProxyRestarter, RolloutReader, TaskError, WorkloadReader,
+    ClusterHealthReader, Context as _, DataPlaneReader, FluxNudger, ProxyRestarter, RolloutReader, TaskError,
 };
 
 pub use restart::{FIELD_MANAGER, RESTART_ANNOTATION};
@@ -70,10 +74,24 @@ impl Clusters {
 }
 
 async fn rollout(client: &kube::Client) -> Result<RolloutFacts, TaskError> {
-    let FluxFacts { kustomizations, repositories, releases, .. } = flux::facts_with_versions(client).await?;
+    let (FluxFacts { kustomizations, repositories, releases, .. }, chart_sources) =
+        flux::rollout(client).await?;
     let (deployments, pods) = (workload_object::of_istiod(client).await?, pods::of_istiod(client).await?);
     let istiod = istiod::facts(&deployments, &pods);
-    Ok(RolloutFacts { kustomizations, repositories, releases, istiod })
+    Ok(RolloutFacts { kustomizations, repositories, releases, chart_sources, istiod })
+}
+
+async fn data_plane(client: &kube::Client, with_systems: bool) -> Result<DataPlaneFacts, TaskError> {
+    let systems = async { if with_systems { nodes::systems(client).await } else { Ok(BTreeMap::new()) } };
+    let (pods, deployments, systems, budgets, namespaces) = futures::try_join!(
+        pods::all(client),
+        workload_object::all(client, WorkloadKind::Deployment),
+        systems,
+        budgets::facts(client),
+        namespaces::facts(client),
+    )?;
+    let (workloads, strays) = workloads::facts(client, &pods.mesh, deployments, &systems).await?;
+    Ok(DataPlaneFacts { workloads, strays, budgets, namespaces })
 }
 
 #[async_trait]
@@ -108,13 +126,25 @@ impl RolloutReader for Clusters {
 }
 
 #[async_trait]
-impl WorkloadReader for Clusters {
-    async fn workloads(&self, cluster: &ClusterRecord) -> Result<Vec<WorkloadFacts>, TaskError> {
-        let doing = || format!("read workloads of {}", cluster.cluster_id);
+impl DataPlaneReader for Clusters {
+    async fn data_plane(
+        &self,
+        cluster: &ClusterRecord,
+        with_systems: bool,
+    ) -> Result<DataPlaneFacts, TaskError> {
+        let doing = || format!("read the data plane of {}", cluster.cluster_id);
         let client = self.client(cluster).await.context(doing())?;
-        let pods = pods::all(&client).await.context(doing())?;
-        let deployments = workload_object::all(&client, WorkloadKind::Deployment).await.context(doing())?;
-        Ok(workloads::facts(&client, &pods.mesh, deployments).await.context(doing())?.0)
+        data_plane(&client, with_systems).await.context(doing())
+    }
+
+    async fn warnings(
+        &self,
+        cluster: &ClusterRecord,
+        workload: &WorkloadRef,
+    ) -> Result<Vec<String>, TaskError> {
+        let doing = || format!("read events of {workload} of {}", cluster.cluster_id);
+        let client = self.client(cluster).await.context(doing())?;
+        events::warnings(&client, workload).await.context(doing())
     }
 }
 
@@ -123,12 +153,40 @@ impl ProxyRestarter for Clusters {
     async fn restart(
         &self,
         cluster: &ClusterRecord,
-        workload: &WorkloadRef,
+        workloads: &[WorkloadRef],
         mark: &str,
     ) -> Result<(), TaskError> {
-        let doing = || format!("restart {workload} of {}", cluster.cluster_id);
+        let doing = |what: &dyn fmt::Display| format!("restart {what} of {}", cluster.cluster_id);
+        let client = self.client(cluster).await.context(doing(&"workloads"))?;
+        for workload in workloads {
+            restart::apply(&client, workload, mark).await.context(doing(workload))?;
+        }
+        Ok(())
+    }
+
+    async fn evict(&self, cluster: &ClusterRecord, pods: &[PodRef]) -> Result<usize, TaskError> {
+        let doing = || format!("evict pods of {}", cluster.cluster_id);
         let client = self.client(cluster).await.context(doing())?;
-        restart::apply(&client, workload, mark).await.context(doing())
+        let mut gone = 0;
+        for pod in pods {
+            gone += usize::from(evict::evict(&client, pod).await.context(doing())?);
+        }
+        Ok(gone)
+    }
+}
+
+#[async_trait]
+impl FluxNudger for Clusters {
+    async fn nudge(
+        &self,
+        cluster: &ClusterRecord,
+        repositories: &[String],
+        kustomizations: &[String],
+        value: &str,
+    ) -> Result<(), TaskError> {
+        let doing = || format!("nudge Flux of {}", cluster.cluster_id);
+        let client = self.client(cluster).await.context(doing())?;
+        flux::nudge(&client, repositories, kustomizations, value).await.context(doing())
     }
 }
 

@@ -1,5 +1,6 @@
 //! What follows from the one list of all pods.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use guard_domain::{
@@ -45,7 +46,10 @@ impl Mesh {
             deployments.as_deref().map(|found| istiod::facts(found, &pods.mesh)).map_err(Clone::clone);
         let owners = async {
             match deployments {
-                Ok(found) => in_time("workloads", within, workloads::facts(client, &pods.mesh, found)).await,
+                Ok(found) => {
+                    let systems = BTreeMap::new();
+                    in_time("workloads", within, workloads::facts(client, &pods.mesh, found, &systems)).await
+                }
                 Err(why) => Err(why),
             }
         };

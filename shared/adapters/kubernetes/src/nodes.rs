@@ -1,5 +1,7 @@
 //! Nodes.
 
+use std::collections::BTreeMap;
+
 use guard_domain::NodeFacts;
 use guard_tasks::{Context as _, TaskError};
 use k8s_openapi::api::core::v1::Node as Kind;
@@ -25,10 +27,19 @@ struct Spec {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 struct Status {
     #[serde(deserialize_with = "or_default")]
     conditions: Vec<StatusCondition>,
+    #[serde(deserialize_with = "or_default")]
+    node_info: Info,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Info {
+    operating_system: String,
+    os_image: String,
 }
 
 pub(crate) async fn facts(client: &Client) -> Result<Vec<NodeFacts>, TaskError> {
@@ -40,4 +51,16 @@ pub(crate) async fn facts(client: &Client) -> Result<Vec<NodeFacts>, TaskError> 
         })
     };
     List::of::<Kind>().read(client, facts).await.context("list nodes")
+}
+
+/// Families of operating systems, by node: an image's name without its version, `Amazon Linux` for one.
+pub(crate) async fn systems(client: &Client) -> Result<BTreeMap<String, String>, TaskError> {
+    let system = |node: Node| {
+        let Info { operating_system, os_image } = node.status.node_info;
+        let family =
+            os_image.split_whitespace().take_while(|word| !word.starts_with(|c: char| c.is_ascii_digit()));
+        let family = family.collect::<Vec<_>>().join(" ");
+        Some((node.metadata.name, if family.is_empty() { operating_system } else { family }))
+    };
+    Ok(List::of::<Kind>().read(client, system).await.context("list nodes")?.into_iter().collect())
 }

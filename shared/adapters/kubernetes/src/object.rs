@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -20,6 +21,7 @@ pub(crate) struct Metadata {
     pub(crate) namespace: String,
     pub(crate) uid: Option<String>,
     pub(crate) generation: Option<i64>,
+    pub(crate) creation_timestamp: Option<String>,
     pub(crate) deletion_timestamp: Option<IgnoredAny>,
     #[serde(deserialize_with = "or_default")]
     pub(crate) labels: Texts,
@@ -49,11 +51,34 @@ pub(crate) struct Named {
 
 /// An element of `status.conditions`.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct StatusCondition {
     #[serde(rename = "type")]
     kind: String,
     #[serde(default)]
     status: String,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) reason: String,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) message: String,
+    last_transition_time: Option<String>,
+}
+
+impl StatusCondition {
+    /// It has this type and this status.
+    pub(crate) fn is(&self, kind: &str, status: &str) -> bool {
+        self.kind == kind && self.status == status
+    }
+
+    /// Since when it says so.
+    pub(crate) fn since(&self) -> Option<Timestamp> {
+        self.last_transition_time.as_deref().and_then(time)
+    }
+}
+
+/// A moment as Kubernetes writes it; one that cannot be read is not known.
+pub(crate) fn time(text: &str) -> Option<Timestamp> {
+    text.parse().ok()
 }
 
 impl Metadata {
@@ -77,5 +102,5 @@ impl Owner {
 
 /// Condition Ready is True; what is not told is not ready.
 pub(crate) fn is_ready(conditions: &[StatusCondition]) -> bool {
-    conditions.iter().any(|condition| condition.kind == "Ready" && condition.status == "True")
+    conditions.iter().any(|condition| condition.is("Ready", "True"))
 }

@@ -1,13 +1,16 @@
 //! Every pod of a cluster, read once: istiod and its proxies, ambient's nodes, and the cluster's own.
 
-use guard_domain::{ContainerEnd, IstioVersion, MeshPodFacts, MeshRole, PodFacts};
+use guard_domain::{ContainerEnd, IstioVersion, MeshPodFacts, MeshRole, PodFacts, PodTrouble};
 use guard_tasks::{Context as _, TaskError};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod as Kind;
 use kube::Client;
 use serde::Deserialize;
 
 use crate::list::{List, or_default};
-use crate::object::{Metadata, Owner, StatusCondition, is_ready};
+use crate::object::{Metadata, Owner, StatusCondition, is_ready, time};
+use crate::pod_status::{ContainerStatus, trouble};
+use crate::restart::RESTART_ANNOTATION;
 
 /// The sidecar, the only container of a gateway, and of ztunnel.
 pub(crate) const PROXY: &str = "istio-proxy";
@@ -46,6 +49,17 @@ pub(crate) struct MeshPod {
     pub(crate) is_ready: bool,
     restarts: u32,
     last_end: Option<ContainerEnd>,
+    pub(crate) uid: String,
+    pub(crate) node: String,
+    /// The mark that its template had when it was made.
+    pub(crate) mark: Option<String>,
+    pub(crate) made_at: Option<Timestamp>,
+    /// Since when it is ready, or not.
+    pub(crate) changed_at: Option<Timestamp>,
+    /// The proxy is an init container that stays.
+    pub(crate) is_native: bool,
+    /// Why it does not come up.
+    pub(crate) trouble: Option<PodTrouble>,
 }
 
 /// All pods, in pages.
@@ -102,6 +116,8 @@ struct Pod {
 #[serde(rename_all = "camelCase", default)]
 struct Spec {
     #[serde(deserialize_with = "or_default")]
+    node_name: String,
+    #[serde(deserialize_with = "or_default")]
     containers: Vec<Container>,
     #[serde(deserialize_with = "or_default")]
     init_containers: Vec<Container>,
@@ -127,30 +143,6 @@ struct Status {
     init_container_statuses: Vec<ContainerStatus>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct ContainerStatus {
-    name: String,
-    restart_count: u32,
-    #[serde(deserialize_with = "or_default")]
-    last_state: LastState,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct LastState {
-    terminated: Option<Terminated>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Terminated {
-    #[serde(default)]
-    reason: String,
-    #[serde(default)]
-    finished_at: Option<String>,
-}
-
 impl Pod {
     /// Itself, unless it is done or on its way out.
     fn alive(self) -> Option<Self> {
@@ -168,18 +160,28 @@ impl Pod {
 
     fn as_meshs(&self) -> Option<MeshPod> {
         let (role, container) = self.role()?;
-        let statuses = self.status.container_statuses.iter().chain(&self.status.init_container_statuses);
-        let status = statuses.into_iter().find(|status| status.name == container.name);
+        let statuses = || self.status.container_statuses.iter().chain(&self.status.init_container_statuses);
+        let status = statuses().find(|status| status.name == container.name);
+        let version = IstioVersion::from_image(&container.image);
+        let ready =
+            self.status.conditions.iter().find(|one| one.is("Ready", "True") || one.is("Ready", "False"));
         Some(MeshPod {
+            uid: self.metadata.uid.clone().unwrap_or_default(),
+            node: self.spec.node_name.clone(),
+            mark: self.metadata.annotations.get(RESTART_ANNOTATION).cloned(),
+            made_at: self.metadata.creation_timestamp.as_deref().and_then(time),
+            changed_at: ready.and_then(StatusCondition::since),
+            is_native: self.spec.init_containers.iter().any(|one| one.name == PROXY),
+            trouble: trouble(statuses(), &self.status.conditions, version.as_ref()),
             namespace: self.metadata.namespace.clone(),
             name: self.metadata.name.clone(),
             owner: self.metadata.controller().cloned(),
             role,
-            version: IstioVersion::from_image(&container.image),
+            version,
             hub: hub(&container.image).to_owned(),
             is_ready: is_ready(&self.status.conditions),
             restarts: status.map_or(0, |status| status.restart_count),
-            last_end: status.and_then(|status| status.last_state.terminated.as_ref()).map(Terminated::facts),
+            last_end: status.and_then(ContainerStatus::last_end),
         })
     }
 
@@ -217,11 +219,4 @@ impl Pod {
 /// Where an image comes from: its name without the last part.
 fn hub(image: &str) -> &str {
     image.rsplit_once('/').map_or("", |(hub, _)| hub)
-}
-
-impl Terminated {
-    fn facts(&self) -> ContainerEnd {
-        let at = self.finished_at.as_deref().and_then(|text| text.parse().ok());
-        ContainerEnd { reason: self.reason.clone(), at }
-    }
 }

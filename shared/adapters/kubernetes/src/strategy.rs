@@ -18,6 +18,7 @@ pub(crate) struct Strategy {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct RollingUpdate {
+    partition: u32,
     max_unavailable: Option<Amount>,
     max_surge: Option<Amount>,
 }
@@ -41,9 +42,14 @@ impl Strategy {
         self.kind.as_deref() == Some("OnDelete")
     }
 
+    /// Ordinals below this keep the old template.
+    pub(crate) fn partition(&self) -> u32 {
+        self.rolling_update.partition
+    }
+
     /// Defaults and roundings are those that Kubernetes documents for each kind.
     pub(crate) fn rolling(&self, kind: WorkloadKind, desired: u32) -> Rolling {
-        let RollingUpdate { max_unavailable, max_surge } = &self.rolling_update;
+        let RollingUpdate { max_unavailable, max_surge, .. } = &self.rolling_update;
         let or = |amount: &Option<Amount>, rounding, default: u32| {
             amount.as_ref().and_then(|amount| amount.of(desired, rounding)).unwrap_or(default)
         };

@@ -2,14 +2,15 @@
 
 use guard_domain::{RolloutCounts, TemplateFacts, WorkloadKind, WorkloadRef};
 use guard_tasks::{Context as _, TaskError};
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use kube::Client;
 use serde::Deserialize;
 
 use crate::list::{List, or_default};
-use crate::object::{Metadata, Texts};
+use crate::object::{StatusCondition, Texts, time};
 use crate::pods::ISTIOD_LABEL;
-use crate::restart::RESTART_ANNOTATION;
+use crate::restart::{FIELD_MANAGER, RESTART_ANNOTATION};
 use crate::strategy::Strategy;
 
 /// The sidecar, and the only container of a gateway.
@@ -25,6 +26,10 @@ pub(crate) struct Found {
     pub(crate) template: TemplateFacts,
     /// The restart mark in its pod template.
     pub(crate) restart_mark: Option<String>,
+    /// When GUARD changed that last.
+    pub(crate) marked_at: Option<Timestamp>,
+    /// Since when it has come no further with its newest template for longer than its deadline.
+    pub(crate) stuck_since: Option<Timestamp>,
     /// It is a Deployment of istiod, of whichever revision.
     pub(crate) is_istiod: bool,
 }
@@ -58,7 +63,7 @@ fn list(kind: WorkloadKind) -> List {
 #[derive(Debug, Deserialize)]
 struct Workload {
     #[serde(default)]
-    metadata: Metadata,
+    metadata: ObjectMetadata,
     #[serde(default, deserialize_with = "or_default")]
     spec: Spec,
     #[serde(default, deserialize_with = "or_default")]
@@ -67,8 +72,30 @@ struct Workload {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+struct ObjectMetadata {
+    name: String,
+    namespace: String,
+    generation: Option<i64>,
+    #[serde(deserialize_with = "or_default")]
+    labels: Texts,
+    #[serde(deserialize_with = "or_default")]
+    managed_fields: Vec<Writer>,
+}
+
+/// Who wrote fields, and when last. Which ones is a tree that is skipped while it is parsed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Writer {
+    #[serde(deserialize_with = "or_default")]
+    manager: String,
+    time: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct Spec {
     replicas: Option<u32>,
+    paused: bool,
     #[serde(deserialize_with = "or_default")]
     template: Template,
     /// Of a StatefulSet or DaemonSet.
@@ -123,6 +150,8 @@ struct Status {
     ready_replicas: u32,
     desired_number_scheduled: u32,
     current_number_scheduled: u32,
+    #[serde(deserialize_with = "or_default")]
+    conditions: Vec<StatusCondition>,
     updated_number_scheduled: u32,
     number_ready: u32,
 }
@@ -133,10 +162,29 @@ impl Workload {
         Found {
             counts: self.counts(kind),
             template: self.template(kind),
+            marked_at: self.marked_at(),
+            stuck_since: self.stuck_since(),
             restart_mark: self.spec.template.metadata.annotations.get(RESTART_ANNOTATION).cloned(),
             is_istiod: self.metadata.labels.get(label).is_some_and(|found| found == value),
             workload: WorkloadRef { namespace: self.metadata.namespace, kind, name: self.metadata.name },
         }
+    }
+
+    /// The condition stays until the controller has seen a newer template.
+    fn stuck_since(&self) -> Option<Timestamp> {
+        if !is_observed(self.metadata.generation, self.status.observed_generation) {
+            return None;
+        }
+        let mut conditions = self.status.conditions.iter();
+        let stuck = conditions
+            .find(|one| one.is("Progressing", "False") && one.reason == "ProgressDeadlineExceeded")?;
+        stuck.since()
+    }
+
+    /// The API server keeps the time at which a manager last changed what it wrote; the same again changes nothing.
+    fn marked_at(&self) -> Option<Timestamp> {
+        let mine = self.metadata.managed_fields.iter().filter(|one| one.manager == FIELD_MANAGER);
+        mine.filter_map(|one| time(one.time.as_deref()?)).max()
     }
 
     fn counts(&self, kind: WorkloadKind) -> RolloutCounts {
@@ -170,6 +218,8 @@ impl Workload {
             .any(|container| container.image.as_deref().is_some_and(|image| image != "auto"));
         TemplateFacts {
             is_on_delete: self.spec.update_strategy.is_on_delete(),
+            is_paused: self.spec.paused,
+            partition: self.spec.update_strategy.partition(),
             asks: metadata.labels.get(INJECT).or_else(|| metadata.annotations.get(INJECT)).cloned(),
             has_revision: metadata.labels.contains_key("istio.io/rev"),
             has_own_proxy,

@@ -41,12 +41,12 @@ fn find(subject: &Subject<'_>) -> Option<Vec<Finding>> {
 
 impl SourceFacts {
     /// Ready, and of its newest spec.
-    pub(super) fn is_well(&self) -> bool {
+    pub(crate) fn is_well(&self) -> bool {
         self.is_address || (self.ready.status == Some(true) && self.is_observed)
     }
 
     /// Why it is not.
-    pub(super) fn in_words(&self) -> String {
+    pub(crate) fn in_words(&self) -> String {
         if self.is_observed {
             format!("{} {}", self.ready.reason, self.ready.message)
         } else {

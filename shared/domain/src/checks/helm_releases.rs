@@ -66,7 +66,7 @@ fn find(subject: &Subject<'_>) -> Option<Vec<Finding>> {
 
 /// What ails a release, by the way out of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trouble {
+pub(crate) enum Trouble {
     Ownership,
     FieldConflict,
     Remediated,
@@ -77,7 +77,7 @@ enum Trouble {
 
 impl Trouble {
     /// The cause goes before its consequences: Helm's own words, then what the helm-controller made of them.
-    fn of(release: &HelmReleaseFacts) -> Option<Self> {
+    pub(crate) fn of(release: &HelmReleaseFacts) -> Option<Self> {
         if release.ready.status == Some(true) && release.is_observed && release.deployed_version.is_some() {
             return None;
         }
@@ -102,7 +102,7 @@ impl Trouble {
     }
 
     /// Code and remedy.
-    fn told(self, release: &HelmReleaseFacts) -> (&'static str, String) {
+    pub(crate) fn told(self, release: &HelmReleaseFacts) -> (&'static str, String) {
         let (code, remedy) = match self {
             Self::Ownership => (
                 "HELM_OWNERSHIP",
@@ -127,7 +127,8 @@ impl Trouble {
     }
 }
 
-fn said(release: &HelmReleaseFacts) -> String {
+/// What the release says, for people.
+pub(crate) fn said(release: &HelmReleaseFacts) -> String {
     if release.ready.status == Some(true) && !release.is_observed {
         return "its newest spec was not looked at yet".to_owned();
     }

@@ -1,18 +1,26 @@
 //! Has somebody said that no pod of theirs may go?
 
-use super::{Check, Source, Subject, first, warns};
-use crate::Finding;
+use super::{Check, Source, Subject, blocks, first, warns};
+use crate::restart::taken_by;
+use crate::{Finding, WorkloadFacts};
 
 pub(super) const CHECK: Check = Check {
     asks: "Does every disruption budget leave room for the workloads that are restarted?",
     because: "A budget that allows no disruption says that no pod may go just now: its owner meant it (one replica, \
               maxUnavailable 0), or its pods are ill already. Kubernetes asks budgets on evictions only, so a rolling \
-              restart goes on all the same; draining a node meanwhile would not (istio#9951).",
+              restart would go on all the same; GUARD asks before each, and waits where its strategy takes a pod away \
+              before the next one is ready (istio#9951).",
     reads: &[Source::Workloads, Source::Budgets],
-    codes: &[warns(
-        "RESTART_BUDGET",
-        "a PodDisruptionBudget that selects pods of a workload with proxies allows no disruption",
-    )],
+    codes: &[
+        warns(
+            "RESTART_BUDGET",
+            "a PodDisruptionBudget allows no disruption of a workload with proxies, whose restart takes none away",
+        ),
+        blocks(
+            "RESTART_BLOCKED",
+            "a PodDisruptionBudget allows no disruption of a workload with proxies, whose restart takes pods away",
+        ),
+    ],
     find,
 };
 
@@ -20,23 +28,30 @@ fn find(subject: &Subject<'_>) -> Option<Vec<Finding>> {
     let workloads = subject.facts.workloads.as_ref().ok()?;
     let budgets = subject.facts.budgets.as_ref().ok()?;
     let closed = budgets.iter().filter(|budget| budget.disruptions_allowed.unwrap_or_default() == 0);
-    let found = closed.filter_map(|budget| {
+    let found = closed.flat_map(|budget| {
         let covered = workloads.iter().filter(|one| {
             one.counts.desired > 0 && budget.selects(&one.workload.namespace, &one.template.labels)
         });
-        let names: Vec<String> = covered.map(|one| one.workload.to_string()).collect();
+        let (blocked, others): (Vec<&WorkloadFacts>, Vec<_>) = covered.partition(|one| taken_by(one) > 0);
+        let whole = format!("{}: PodDisruptionBudget {budget}", subject.name());
         let allows = match budget.disruptions_allowed {
             Some(_) => "allows no disruption",
             None => "has not been counted by its controller",
         };
-        (!names.is_empty()).then(|| {
-            Finding::warning(
-                "RESTART_BUDGET",
-                format!("{}: PodDisruptionBudget {budget}", subject.name()),
-                format!("it {allows}, and selects {}", first(&names)),
-                "ask their owners whether a restart may happen; a rolling restart does not ask the budget",
-            )
-        })
+        let seen = |those: Vec<&WorkloadFacts>| {
+            let names: Vec<String> = those.into_iter().map(|one| one.workload.to_string()).collect();
+            (!names.is_empty()).then(|| format!("it {allows}, and selects {}", first(&names)))
+        };
+        let blocked = seen(blocked).map(|seen| {
+            let remedy = "ask its owner for room in the budget, or for a strategy that adds a pod before it takes one \
+                          (maxUnavailable 0, maxSurge 1): GUARD would wait for it, and then stop";
+            Finding::blocking("RESTART_BLOCKED", whole.clone(), seen, remedy)
+        });
+        let others = seen(others).map(|seen| {
+            let remedy = "their restart adds a pod before it takes one away; the node's drain meanwhile would wait";
+            Finding::warning("RESTART_BUDGET", whole, seen, remedy)
+        });
+        blocked.into_iter().chain(others)
     });
     Some(found.collect())
 }
@@ -68,6 +83,14 @@ mod tests {
         finds(&CHECK, "RESTART_BUDGET", budget(|one| one.disruptions_allowed = None));
         finds(&CHECK, "RESTART_BUDGET", budget(|one| one.selector = LabelSelector::default()));
         finds(&CHECK, "RESTART_BUDGET", budget(|one| one.selector = expression(Operator::In)));
+    }
+
+    #[test]
+    fn a_budget_that_a_restart_would_break_blocks() {
+        finds(&CHECK, "RESTART_BLOCKED", |scene| {
+            budget(|_| {})(scene);
+            scene.facts.workloads.as_mut().unwrap()[0].template.rolling.unavailable = 1;
+        });
     }
 
     #[test]

@@ -81,7 +81,9 @@ pub(crate) fn release(name: &str, component: Component, version: &IstioVersion) 
         stalled: Condition::default(),
         remediated: Condition::default(),
         released: Condition::default(),
+        drifted: Condition::default(),
         failures: 0,
+        retries: 0,
         deployed_version: Some(version.to_string()),
     }
 }
@@ -105,6 +107,7 @@ pub(crate) fn healthy(version: &IstioVersion) -> ClusterFacts {
                 path: "clusters/c1".into(),
                 is_suspended: false,
                 applied_commit: Some(COMMIT.into()),
+                attempted_commit: Some(COMMIT.into()),
                 is_observed: true,
                 source: Some(git("flux-system/fleet")),
                 depends_on: vec![],
@@ -121,6 +124,7 @@ pub(crate) fn healthy(version: &IstioVersion) -> ClusterFacts {
         istiod: Ok(IstiodFacts {
             deployments: [("istio-system/istiod".to_owned(), complete(2))].into(),
             pods: vec![(Some(version.clone()), 2)],
+            ..IstiodFacts::default()
         }),
         workloads: Ok(vec![WorkloadFacts {
             workload: WorkloadRef {
@@ -130,6 +134,15 @@ pub(crate) fn healthy(version: &IstioVersion) -> ClusterFacts {
             },
             counts: complete(3),
             restart_mark: None,
+            marked_at: None,
+            pod_marks: [].into(),
+            progress_at: None,
+            ready_since: None,
+            is_stuck: false,
+            troubles: [].into(),
+            is_native: false,
+            systems: [].into(),
+            outdated: vec![],
             proxies: vec![(Some(version.clone()), 3)],
             template: TemplateFacts {
                 labels: [("app".to_owned(), "web".to_owned())].into(),

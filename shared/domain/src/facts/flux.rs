@@ -15,6 +15,8 @@ pub struct KustomizationFacts {
     pub is_suspended: bool,
     /// Commit of `status.lastAppliedRevision` (`main@sha1:<40 hex>`), the hex part.
     pub applied_commit: Option<String>,
+    /// The same of `status.lastAttemptedRevision`, which need not have been applied.
+    pub attempted_commit: Option<String>,
     /// `metadata.generation` equals `status.observedGeneration`.
     pub is_observed: bool,
     /// `spec.sourceRef`.
@@ -82,8 +84,13 @@ pub struct HelmReleaseFacts {
     pub remediated: Condition,
     /// Condition Released: what came of Helm's last action.
     pub released: Condition,
+    /// Condition Drifted: what runs is not what the chart says.
+    pub drifted: Condition,
     /// `status.failures`: attempts at the present spec that failed.
     pub failures: u64,
+    /// Attempts that the helm-controller makes after a failed upgrade (`spec.upgrade.remediation.retries`), negative for as
+    /// many as it takes; none unless somebody asked for them.
+    pub retries: i64,
     /// `history[0].chartVersion` where `history[0].status` is `deployed`.
     pub deployed_version: Option<String>,
 }

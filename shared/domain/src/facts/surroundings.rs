@@ -115,9 +115,17 @@ impl NamespaceFacts {
 
 /// What the pod template of a workload says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a field of the object, and any may be true with any"
+)]
 pub struct TemplateFacts {
     /// Changed templates replace no pod: the update strategy is OnDelete.
     pub is_on_delete: bool,
+    /// Its rollouts are paused (`spec.paused` of a Deployment): a changed template replaces no pod until somebody resumes them.
+    pub is_paused: bool,
+    /// Pods of a StatefulSet with an ordinal below this keep the old template (`rollingUpdate.partition`).
+    pub partition: u32,
     /// `sidecar.istio.io/inject`, as a label or else as an annotation.
     pub asks: Option<String>,
     /// It has a label `istio.io/rev`.

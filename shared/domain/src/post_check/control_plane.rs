@@ -11,7 +11,7 @@ const TOLERATED: f64 = 0.001;
 const CONNECTED: f64 = 0.9;
 
 /// The new istiod counts from zero, so shares are compared and not sums.
-pub(super) fn findings(
+pub(crate) fn findings(
     cluster: &str,
     now: &ControlPlaneFacts,
     pods: &[MeshPodFacts],

@@ -7,7 +7,7 @@ use crate::{Finding, MeshPodFacts, MeshRole};
 const CRASHES: u32 = 3;
 
 /// Restarts and deaths for want of memory since the change. Most pods are new since then and count from zero.
-pub(super) fn findings(cluster: &str, pods: &[MeshPodFacts], before: Option<&Before<'_>>) -> Vec<Finding> {
+pub(crate) fn findings(cluster: &str, pods: &[MeshPodFacts], before: Option<&Before<'_>>) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut restarted = Vec::new();
     for pod in pods {

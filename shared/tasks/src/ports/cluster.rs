@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use guard_domain::{ClusterFacts, ClusterRecord, RolloutFacts, WorkloadFacts, WorkloadRef};
+use guard_domain::{ClusterFacts, ClusterRecord, DataPlaneFacts, PodRef, RolloutFacts, WorkloadRef};
 
 use crate::TaskError;
 
@@ -23,23 +23,53 @@ pub trait RolloutReader: Send + Sync {
     async fn rollout(&self, cluster: &ClusterRecord) -> Result<RolloutFacts, TaskError>;
 }
 
+/// Makes Flux look at once, instead of at its next interval.
+#[async_trait]
+pub trait FluxNudger: Send + Sync {
+    /// Asks these GitRepositories, and then these Kustomizations (`namespace/name` each), to reconcile. The same `value`
+    /// again asks for nothing.
+    async fn nudge(
+        &self,
+        cluster: &ClusterRecord,
+        repositories: &[String],
+        kustomizations: &[String],
+        value: &str,
+    ) -> Result<(), TaskError>;
+}
+
 /// The data plane.
 #[async_trait]
-pub trait WorkloadReader: Send + Sync {
+pub trait DataPlaneReader: Send + Sync {
     /// Every Deployment, StatefulSet and DaemonSet that owns a pod with an `istio-proxy` container, found from the
-    /// pods that run and not from namespace labels; `restart_mark` is read from the pod template.
-    async fn workloads(&self, cluster: &ClusterRecord) -> Result<Vec<WorkloadFacts>, TaskError>;
+    /// pods that run and not from namespace labels, and what decides whether and when it may be restarted. The operating
+    /// systems of nodes are asked for only where `with_systems` says so.
+    async fn data_plane(
+        &self,
+        cluster: &ClusterRecord,
+        with_systems: bool,
+    ) -> Result<DataPlaneFacts, TaskError>;
+
+    /// The newest warnings that Kubernetes wrote about a workload, its ReplicaSets and its pods; a few, a line each.
+    async fn warnings(
+        &self,
+        cluster: &ClusterRecord,
+        workload: &WorkloadRef,
+    ) -> Result<Vec<String>, TaskError>;
 }
 
 /// Rolling restarts.
 #[async_trait]
 pub trait ProxyRestarter: Send + Sync {
-    /// Sets `mark` as the restart annotation of the workload's pod template by server-side apply. A second call with
-    /// the same mark changes nothing and restarts nothing.
+    /// Sets `mark` as the restart annotation of each workload's pod template by server-side apply, one after the other. The
+    /// same mark again changes nothing and restarts nothing. An error names the workload; those before it are marked.
     async fn restart(
         &self,
         cluster: &ClusterRecord,
-        workload: &WorkloadRef,
+        workloads: &[WorkloadRef],
         mark: &str,
     ) -> Result<(), TaskError>;
+
+    /// Evicts these very pods, of workloads that replace none by themselves, and says how many went: those stay that a budget
+    /// does not let go, and some may be gone already.
+    async fn evict(&self, cluster: &ClusterRecord, pods: &[PodRef]) -> Result<usize, TaskError>;
 }

@@ -20,6 +20,9 @@ const CHART_KINDS: [(SourceKind, &str); 3] = [
     (SourceKind::HelmChart, "helmcharts"),
 ];
 
+/// Reasons of a HelmRelease that has no chart yet; why not, its source says.
+const WAITS: [&str; 2] = ["ArtifactFailed", "SourceNotReady"];
+
 pub(super) async fn git_repositories(
     client: &Client,
     groups: &Groups,
@@ -101,18 +104,26 @@ fn source(kind: SourceKind, object: &FluxObject) -> SourceFacts {
     }
 }
 
-/// Flux, with the versions of charts by reference; their sources are read only where a release needs them.
-pub(crate) async fn facts_with_versions(client: &Client) -> Result<FluxFacts, TaskError> {
+/// Flux with the versions of charts by reference, and the sources of charts: these are read only where a release needs them
+/// for its version, or waits for one.
+pub(crate) async fn rollout(client: &Client) -> Result<(FluxFacts, Vec<SourceFacts>), TaskError> {
     let groups = Groups::read(client).await?;
     let mut flux = facts(client, &groups).await?;
-    let elsewhere = flux.releases.iter().filter(|release| release.spec_version.is_none());
-    let kinds: BTreeSet<SourceKind> =
-        elsewhere.filter_map(|release| Some(release.source.as_ref()?.kind)).collect();
-    if CHART_KINDS.iter().any(|(kind, _)| kinds.contains(kind)) {
-        let sources = sources_of(client, &groups, &kinds).await?;
-        resolve(&mut flux.releases, &sources);
+    let by_reference = flux.releases.iter().filter(|release| release.spec_version.is_none());
+    let mut kinds: BTreeSet<SourceKind> =
+        by_reference.filter_map(|release| Some(release.source.as_ref()?.kind)).collect();
+    let waits = |release: &HelmReleaseFacts| WAITS.contains(&release.ready.reason.as_str());
+    for release in flux.releases.iter().filter(|release| waits(release)) {
+        kinds.insert(SourceKind::HelmChart);
+        kinds.extend(release.source.as_ref().map(|source| source.kind));
     }
-    Ok(flux)
+    let sources = if CHART_KINDS.iter().any(|(kind, _)| kinds.contains(kind)) {
+        sources_of(client, &groups, &kinds).await?
+    } else {
+        Vec::new()
+    };
+    resolve(&mut flux.releases, &sources);
+    Ok((flux, sources))
 }
 
 /// Fills in the version that a release asks for through a reference.

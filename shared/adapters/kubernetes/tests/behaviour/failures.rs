@@ -3,15 +3,15 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use guard_http::{FailureKind, TransportError};
-use guard_tasks::{ClusterHealthReader as _, ErrorName, RolloutReader as _, TaskError, WorkloadReader as _};
+use guard_tasks::{ClusterHealthReader as _, DataPlaneReader as _, ErrorName, RolloutReader as _, TaskError};
 
 use crate::objects::{pod, replicated};
 use crate::world::{PODS, World, parameter, plain, row, status};
 
 async fn workloads(world: &World) -> TaskError {
-    let error = world.clusters.workloads(&row()).await.unwrap_err();
+    let error = world.clusters.data_plane(&row(), false).await.unwrap_err();
     assert!(!error.chain().contains("hush") && !error.chain().contains("limit="), "{error}");
-    assert!(error.chain().starts_with("read workloads of eks-1: list pods: "), "{error}");
+    assert!(error.chain().starts_with("read the data plane of eks-1: list pods: "), "{error}");
     error
 }
 
@@ -100,13 +100,13 @@ async fn a_list_that_expires_goes_on_where_the_server_says() {
     }));
     world.put(PODS, (0..700).map(|_| pod("apps/v1", "StatefulSet", "db", "istio/proxyv2:1.29.3")));
     world.put("/apis/apps/v1/statefulsets", [replicated("shop", "db")]);
-    let found = world.clusters.workloads(&row()).await.unwrap();
+    let found = world.clusters.data_plane(&row(), false).await.unwrap().workloads;
     assert_eq!(found[0].proxies[0].1, 600, "500 before, and the 100 after the place it was given");
 }
 
 #[tokio::test]
 async fn a_list_that_expires_is_begun_again_once() {
-    let found = expiring(1).clusters.workloads(&row()).await.unwrap();
+    let found = expiring(1).clusters.data_plane(&row(), false).await.unwrap().workloads;
     assert_eq!(found[0].proxies[0].1, 700, "no pod is counted twice");
     let error = workloads(&expiring(2)).await;
     assert!(error.chain().contains("status 410: Expired"), "{error}");
@@ -119,7 +119,7 @@ async fn a_cluster_that_is_not_active_is_told_and_not_touched() {
     assert_eq!(health.eks.unwrap().status, "UPDATING");
     assert!(health.nodes.is_err() && health.workloads.is_err(), "what was not read is not empty");
     let rollout = world.clusters.rollout(&row()).await.unwrap_err();
-    let workloads = world.clusters.workloads(&row()).await.unwrap_err();
+    let workloads = world.clusters.data_plane(&row(), false).await.unwrap_err();
     for error in [rollout, workloads] {
         assert_eq!(error.name, ErrorName::Conflict);
         assert!(error.chain().contains("EKS says UPDATING"), "{error}");

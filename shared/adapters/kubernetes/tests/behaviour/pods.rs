@@ -1,7 +1,7 @@
 //! All pods, read once: what they are to the mesh, and what is read only where it is needed.
 
 use guard_domain::{ContainerEnd, MeshPodFacts, MeshRole};
-use guard_tasks::{ClusterHealthReader as _, WorkloadReader as _};
+use guard_tasks::{ClusterHealthReader as _, DataPlaneReader as _};
 use serde_json::{Value, json};
 
 use crate::objects::{istiod_pod, pod, replica_set, replicated};
@@ -96,7 +96,8 @@ async fn pods_are_listed_once_for_all_who_look_at_them() {
     world.put("/apis/apps/v1/statefulsets", [replicated("shop", "db")]);
     world.clusters.health(&row(), crate::world::MINUTE).await.unwrap();
     let asked = world.asked();
-    let lists = asked.iter().filter(|call| call.request.uri().path().ends_with("/pods"));
+    let lists =
+        asked.iter().filter(|call| call.request.method() == "GET" && call.request.uri().path() == PODS);
     assert_eq!(lists.count(), 1);
     assert!(!asked.iter().any(|call| call.request.uri().path() == SETS), "no pod here has a ReplicaSet");
 }
@@ -116,7 +117,7 @@ async fn only_replica_sets_with_pods_are_read_and_only_their_metadata() {
     );
     world.put(SETS, [with_pods(replica_set("web-2", "apps/v1", "Deployment", "web"), 3)]);
     world.put("/apis/apps/v1/deployments", [replicated("shop", "web")]);
-    let found = world.clusters.workloads(&row()).await.unwrap();
+    let found = world.clusters.data_plane(&row(), false).await.unwrap().workloads;
     assert_eq!(found[0].workload.to_string(), "shop/Deployment/web");
     let asked = world.asked();
     let calls: Vec<_> =
@@ -149,7 +150,7 @@ async fn many_that_do_not_are_read_in_one_list() {
         world.put(SETS, [with_pods(replica_set(&format!("web-{n}"), "apps/v1", "Deployment", "web"), 0)]);
         world.put("/apis/apps/v1/deployments", [replicated(&format!("team-{n}"), "web")]);
     }
-    assert_eq!(world.clusters.workloads(&row()).await.unwrap().len(), 6);
+    assert_eq!(world.clusters.data_plane(&row(), false).await.unwrap().workloads.len(), 6);
     let asked = world.asked();
     assert_eq!(asked.iter().filter(|call| call.request.uri().path().ends_with("replicasets")).count(), 2);
 }

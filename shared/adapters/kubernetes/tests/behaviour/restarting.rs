@@ -19,7 +19,7 @@ async fn a_restart_applies_one_annotation_under_guards_own_name() {
         (WorkloadKind::DaemonSet, "daemonsets"),
     ] {
         let world = World::new();
-        world.clusters.restart(&row(), &workload(kind), "run-1").await.unwrap();
+        world.clusters.restart(&row(), &[workload(kind)], "run-1").await.unwrap();
         let asked = world.asked();
         let [call] = &asked[..] else { panic!("one call") };
         assert_eq!(call.request.method(), "PATCH");
@@ -42,7 +42,7 @@ async fn a_field_somebody_else_owns_is_a_conflict() {
     let world = World::hooked(Box::new(|_| {
         Some(Ok(status(409, "Conflict", "Apply failed with 1 conflict: conflict with \"other\"")))
     }));
-    let error = world.clusters.restart(&row(), &workload(WorkloadKind::Deployment), "m").await.unwrap_err();
+    let error = world.clusters.restart(&row(), &[workload(WorkloadKind::Deployment)], "m").await.unwrap_err();
     assert_eq!(error.name, ErrorName::Conflict);
     assert!(error.chain().starts_with("restart shop/Deployment/web of eks-1: "), "{error}");
     assert!(error.chain().contains("Conflict: Apply failed with 1 conflict"), "{error}");
@@ -52,6 +52,6 @@ async fn a_field_somebody_else_owns_is_a_conflict() {
 async fn a_workload_that_is_gone_is_not_made_anew() {
     let world =
         World::hooked(Box::new(|_| Some(Ok(status(422, "Invalid", "spec.selector: Required value")))));
-    let error = world.clusters.restart(&row(), &workload(WorkloadKind::Deployment), "m").await.unwrap_err();
+    let error = world.clusters.restart(&row(), &[workload(WorkloadKind::Deployment)], "m").await.unwrap_err();
     assert_eq!(error.name, ErrorName::Rejected);
 }

@@ -1,7 +1,7 @@
 //! Nodes, istiod and the data plane.
 
 use guard_domain::{IstioVersion, WorkloadFacts, WorkloadKind};
-use guard_tasks::{ClusterHealthReader as _, RolloutReader as _, WorkloadReader as _};
+use guard_tasks::{ClusterHealthReader as _, DataPlaneReader as _, RolloutReader as _};
 use serde_json::json;
 
 use crate::objects::{daemon_set, istiod_pod, node, pod, replica_set, replicated};
@@ -47,7 +47,7 @@ async fn workloads_are_found_from_their_pods_through_their_owners() {
     world.put("/apis/apps/v1/statefulsets", [replicated("shop", "db")]);
     world.put("/apis/apps/v1/daemonsets", [daemon_set("agent")]);
 
-    let found = world.clusters.workloads(&row()).await.unwrap();
+    let found = world.clusters.data_plane(&row(), false).await.unwrap().workloads;
     assert_eq!(names(&found), ["shop/Deployment/web", "shop/StatefulSet/db", "shop/DaemonSet/agent"]);
     assert_eq!(found[0].proxies, [(Some(version("1.29.3")), 2), (Some(version("1.30.5")), 1)]);
     assert_eq!(found[0].restart_mark.as_deref(), Some("run-1"));
@@ -85,14 +85,14 @@ async fn pods_that_are_done_or_going_or_not_restartable_do_not_count() {
         .put("/apis/apps/v1/replicasets", [replica_set("web-5d4", "argoproj.io/v1alpha1", "Rollout", "web")]);
     world.put("/apis/apps/v1/deployments", [replicated("shop", "web")]);
     world.put("/apis/apps/v1/statefulsets", [replicated("shop", "db")]);
-    assert_eq!(world.clusters.workloads(&row()).await.unwrap(), []);
+    assert_eq!(world.clusters.data_plane(&row(), false).await.unwrap().workloads, []);
 }
 
 #[tokio::test]
 async fn a_workload_that_was_deleted_meanwhile_is_left_out() {
     let world = World::new();
     world.put(PODS, [pod("apps/v1", "StatefulSet", "db", OLD)]);
-    assert_eq!(world.clusters.workloads(&row()).await.unwrap(), []);
+    assert_eq!(world.clusters.data_plane(&row(), false).await.unwrap().workloads, []);
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn lists_are_read_page_by_page() {
     let world = World::new();
     world.put(PODS, (0..1203).map(|_| pod("apps/v1", "StatefulSet", "db", OLD)));
     world.put("/apis/apps/v1/statefulsets", [replicated("shop", "db")]);
-    let found = world.clusters.workloads(&row()).await.unwrap();
+    let found = world.clusters.data_plane(&row(), false).await.unwrap().workloads;
     assert_eq!(found[0].proxies, [(Some(version("1.29.3")), 1203)]);
     let asked = world.asked();
     let tokens: Vec<_> = asked

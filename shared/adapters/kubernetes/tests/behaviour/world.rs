@@ -65,7 +65,9 @@ impl World {
 
     pub(crate) fn with(eks_status: &'static str, hook: Hook) -> Self {
         let mut lists: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-        for path in [PODS, "/api/v1/nodes", KUSTOMIZATIONS, SOURCES, RELEASES] {
+        let budgets = "/apis/policy/v1/poddisruptionbudgets";
+        for path in [PODS, "/api/v1/nodes", "/api/v1/namespaces", budgets, KUSTOMIZATIONS, SOURCES, RELEASES]
+        {
             lists.insert(path.to_owned(), Vec::new());
         }
         for plural in ["deployments", "statefulsets", "daemonsets", "replicasets"] {
