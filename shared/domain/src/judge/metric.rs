@@ -147,6 +147,20 @@ fn weigh(metric: &Metric<'_>, times: Times, direction: Direction) -> (Scale, Opt
     (scale, found)
 }
 
+/// Share of the points of the past that must be there for a pass, percent. What is missing may be what made the difference:
+/// with less, a soak that is as it was is close to call, and never a pass.
+const WHOLE: usize = 95;
+
+/// The record has no gaps worth speaking of: not as a whole, not in its last day, and not just before the change.
+fn is_whole(metric: &Metric<'_>, times: Times) -> bool {
+    const SPANS: [i64; 3] = [i64::MAX, 86_400, 7_200];
+    SPANS.iter().all(|span| {
+        let from = times.change.saturating_sub(*span).max(metric.before.start());
+        let part = metric.before.between(from, times.change);
+        part.present().count() * 100 >= part.values().len() * WHOLE
+    })
+}
+
 /// Judges one metric by itself.
 pub fn judge_metric(metric: &Metric<'_>, times: Times, tolerance: Tolerance) -> MetricVerdict {
     judge_beside(metric, &[], times, tolerance)
@@ -227,7 +241,10 @@ fn one_direction(
             "too few points in the first {:.0} minutes or in what they are compared with",
             look.minutes
         ));
-    } else if strength < FAIL_AT * QUIET && evidence.looks.iter().all(|look| rules_out(look, limit)) {
+    } else if strength < FAIL_AT * QUIET
+        && evidence.looks.iter().all(|look| rules_out(look, limit))
+        && is_whole(metric, times)
+    {
         SoakOutcome::Pass
     } else {
         SoakOutcome::Marginal
@@ -259,6 +276,9 @@ fn one_direction(
         }
         SoakOutcome::Pass => format!("strength {strength:.2} of {FAIL_AT}"),
         _ if strength >= FAIL_AT * QUIET => format!("strength {strength:.2} of {FAIL_AT}: too close to call"),
+        _ if !is_whole(metric, times) => {
+            format!("strength {strength:.2} of {FAIL_AT}: the record before has gaps, so this is no pass")
+        }
         _ => format!(
             "strength {strength:.2} of {FAIL_AT}: a change of {} would not surely have been seen",
             words.amount(limit)
