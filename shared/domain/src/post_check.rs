@@ -54,7 +54,8 @@ impl After<'_> {
         look.at(Source::Flux, &facts.flux, |look, flux| look.charts(&flux.releases));
         let obstacle = |workload: &WorkloadFacts| {
             // Without its namespace nobody knows, and all of them count.
-            Obstacle::of(workload, facts.namespaces.as_ref().ok()?, &config.policy)
+            let why = Obstacle::of(workload, facts.namespaces.as_ref().ok()?, &config.policy);
+            why.filter(|why| why.is_owners_choice())
         };
         look.at(Source::Workloads, &facts.workloads, |look, workloads| look.data_plane(workloads, obstacle));
         look.at(Source::Strays, &facts.strays, |look, strays| look.strays(strays));
@@ -263,6 +264,18 @@ mod tests {
             workload.template.is_paused = true;
         };
         assert_eq!(verdict(paused), Verdict::Pass);
+        let lost = |f: &mut ClusterFacts| {
+            paused(f);
+            f.workloads.as_mut().unwrap()[0].template.is_paused = false;
+            f.namespaces.as_mut().unwrap().clear();
+        };
+        assert_eq!(verdict(lost), Verdict::Fail, "no list of namespaces makes old proxies well");
+        let uninjected = |f: &mut ClusterFacts| {
+            paused(f);
+            let template = &mut f.workloads.as_mut().unwrap()[0].template;
+            (template.is_paused, template.asks) = (false, Some("false".into()));
+        };
+        assert_eq!(verdict(uninjected), Verdict::Fail, "nor does an injection that was lost");
         let unread = |f: &mut ClusterFacts| {
             paused(f);
             f.namespaces = Err(Unread::for_good("refused"));

@@ -12,7 +12,8 @@ use jiff::Timestamp;
 
 use crate::restart_plan::RestartPlan;
 use crate::{
-    DataPlaneFacts, Direction, Finding, IstioVersion, PodRef, PolicyConfig, RunId, WorkloadFacts, WorkloadRef,
+    DataPlaneFacts, Direction, Finding, IstioVersion, PodRef, PolicyConfig, RunId, Severity, WorkloadFacts,
+    WorkloadRef,
 };
 
 pub use canary::{Canaries, Canary};
@@ -103,11 +104,15 @@ pub fn next(restart: &Restart<'_>) -> RestartStep {
         stragglers: obstacle::strays(restart.cluster, &restart.facts.strays).into_iter().collect(),
         culprit: None,
     };
+    let are_enough = are_enough(restart, &stands);
     for (workload, stand) in &stands {
         match stand {
             Stand::Done => step.done += 1,
             Stand::Cannot(obstacle) => {
-                step.stragglers.push(obstacle.told(restart.cluster, workload, restart.target));
+                let told = obstacle.told(restart.cluster, workload, restart.target);
+                let is_tolerated = obstacle.is_owners_choice() || are_enough;
+                let severity = if is_tolerated { Severity::Warning } else { Severity::Unknown };
+                step.stragglers.push(Finding { severity, ..told });
                 continue;
             }
             Stand::Failed(finding) => {
@@ -143,6 +148,23 @@ pub fn next(restart: &Restart<'_>) -> RestartStep {
     step
 }
 
+/// The data plane's contract: of the proxies that a restart should bring to the version, as many are not kept from it as
+/// policy asks for. What its owner keeps back is none of them.
+fn are_enough(restart: &Restart<'_>, stands: &[(&WorkloadFacts, Stand)]) -> bool {
+    let (mut all, mut kept) = (0_u64, 0_u64);
+    for (workload, stand) in stands {
+        match stand {
+            Stand::Cannot(why) if why.is_owners_choice() => {}
+            Stand::Cannot(_) => {
+                all += u64::from(workload.pods());
+                kept += u64::from(workload.pods_not_at(restart.target));
+            }
+            _ => all += u64::from(workload.pods()),
+        }
+    }
+    (all - kept) * 100 >= all * u64::from(restart.policy.min_proxies_at_target_percent)
+}
+
 /// Takes what there is room for, what an earlier restart left broken first.
 fn begin(
     restart: &Restart<'_>,
@@ -176,25 +198,25 @@ fn begin(
     }
 }
 
-/// Nothing is on its way, and what is left waits for budgets that have been closed for longer than a restart may take.
+/// Nothing is on its way, and what is left has been held back for longer than a restart may take.
 fn blocked_for_good(restart: &Restart<'_>, stands: &[(&WorkloadFacts, Stand)]) -> Option<Finding> {
     let is_moving = |stand: &Stand| matches!(stand, Stand::OnItsWay | Stand::Open { .. } | Stand::Failed(_));
     if stands.iter().any(|(_, stand)| is_moving(stand)) {
         return None;
     }
-    let (workload, budget) = stands.iter().find_map(|(workload, stand)| match stand {
-        Stand::Blocked(budget) => Some((workload, budget)),
+    let (workload, why) = stands.iter().find_map(|(workload, stand)| match stand {
+        Stand::Blocked(why) => Some((workload, why)),
         _ => None,
     })?;
     let last = stands.iter().filter_map(|(workload, _)| workload.progress_at).max();
     let since = last.map_or(restart.started_at, |last| last.max(restart.started_at));
     let others = stands.iter().filter(|(_, stand)| matches!(stand, Stand::Blocked(_))).count() - 1;
-    let and_more = if others == 0 { String::new() } else { format!(", and {others} more wait for theirs") };
+    let and_more = if others == 0 { String::new() } else { format!("; {others} more wait") };
     (restart.now >= since + restart.patience()).then(|| {
         Finding::unknown(
             "RESTART_BLOCKED",
             format!("{}: {}", restart.cluster, workload.workload),
-            format!("PodDisruptionBudget {budget} allows no disruption{and_more}"),
+            format!("{why}{and_more}"),
             "ask its owner; with room in the budget, or a strategy that adds a pod before it takes one, start again",
         )
     })

@@ -153,8 +153,6 @@ struct Status {
     conditions: Option<Vec<FluxCondition>>,
     /// Kustomization.
     last_applied_revision: Option<String>,
-    /// Kustomization.
-    last_attempted_revision: Option<String>,
     /// HelmRelease, newest first.
     history: Option<Vec<Snapshot>>,
     /// HelmRelease: the HelmChart made for `spec.chart`.
@@ -213,7 +211,6 @@ fn kustomization(object: &FluxObject) -> KustomizationFacts {
         path: path.trim_start_matches("./").to_owned(),
         is_suspended: object.spec.suspend.unwrap_or_default(),
         applied_commit: status.last_applied_revision.as_deref().and_then(commit),
-        attempted_commit: status.last_attempted_revision.as_deref().and_then(commit),
         is_observed: is_observed(object.metadata.generation, status.observed_generation),
         source: object.spec.source_ref.as_ref().and_then(|source| source_ref(object, source)),
         depends_on: object.spec.depends_on.iter().flatten().map(|one| place(object, one)).collect(),

@@ -107,7 +107,6 @@ pub(crate) fn healthy(version: &IstioVersion) -> ClusterFacts {
                 path: "clusters/c1".into(),
                 is_suspended: false,
                 applied_commit: Some(COMMIT.into()),
-                attempted_commit: Some(COMMIT.into()),
                 is_observed: true,
                 source: Some(git("flux-system/fleet")),
                 depends_on: vec![],

@@ -15,8 +15,6 @@ pub struct KustomizationFacts {
     pub is_suspended: bool,
     /// Commit of `status.lastAppliedRevision` (`main@sha1:<40 hex>`), the hex part.
     pub applied_commit: Option<String>,
-    /// The same of `status.lastAttemptedRevision`, which need not have been applied.
-    pub attempted_commit: Option<String>,
     /// `metadata.generation` equals `status.observedGeneration`.
     pub is_observed: bool,
     /// `spec.sourceRef`.

@@ -30,13 +30,13 @@ impl Obstacle {
         policy: &PolicyConfig,
     ) -> Option<Self> {
         let template = &workload.template;
+        // Of a namespace that is not listed nothing is known, and nothing is no reason.
         let namespace = namespaces.get(&workload.workload.namespace);
-        let is_injected = |it: &NamespaceFacts| it.injects(template.asks.as_deref(), template.has_revision);
+        let is_lost = |it: &NamespaceFacts| !it.injects(template.asks.as_deref(), template.has_revision);
         let most = policy.max_unavailable_pods.min(policy.max_unavailable_pods_per_namespace);
         if template.has_own_proxy {
             Some(Self::ProxyByHand)
-        } else if !namespace.is_some_and(is_injected) {
-            // A namespace that is not there any more makes no pod either.
+        } else if namespace.is_some_and(is_lost) {
             Some(Self::InjectionLost)
         } else if template.is_paused {
             Some(Self::Paused)
@@ -47,6 +47,12 @@ impl Obstacle {
         } else {
             None
         }
+    }
+
+    /// Its owner's own setting keeps the old pods: it counts in no share. The others stop the pre-check, so they came up
+    /// since, and a mesh that lost its injection is not at the version because none of it could be restarted.
+    pub fn is_owners_choice(self) -> bool {
+        matches!(self, Self::Paused | Self::Partition | Self::TooWide)
     }
 
     /// It is said at the end, with what a person can do.

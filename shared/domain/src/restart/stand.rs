@@ -18,7 +18,7 @@ pub(super) enum Stand {
         /// to be taken care of.
         is_broken: bool,
     },
-    /// It is to be restarted, and this budget lets no pod go.
+    /// It is to be restarted, and this speaks against doing so now.
     Blocked(String),
     /// Its restart failed.
     Failed(Finding),
@@ -40,7 +40,13 @@ impl Stand {
         if behind == 0 {
             return Self::Done;
         }
-        if let Some(obstacle) = Obstacle::of(workload, &restart.facts.namespaces, restart.policy) {
+        let namespaces = &restart.facts.namespaces;
+        if !namespaces.contains_key(&workload.workload.namespace) {
+            return Self::Blocked(
+                "its namespace is not listed, so nobody knows whether its next pod has a proxy".into(),
+            );
+        }
+        if let Some(obstacle) = Obstacle::of(workload, namespaces, restart.policy) {
             return Self::Cannot(obstacle);
         }
         let is_ours = workload.restart_mark.is_some();
@@ -69,7 +75,7 @@ fn closed_budget(restart: &Restart<'_>, workload: &WorkloadFacts) -> Option<Stri
     let mut covering =
         restart.facts.budgets.iter().filter(|one| one.selects(&workload.workload.namespace, labels));
     let closed = covering.find(|budget| budget.disruptions_allowed.unwrap_or_default() == 0)?;
-    Some(closed.to_string())
+    Some(format!("PodDisruptionBudget {closed} allows no disruption"))
 }
 
 fn not_updated(restart: &Restart<'_>, workload: &WorkloadFacts, behind: u32) -> Finding {
