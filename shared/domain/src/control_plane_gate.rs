@@ -5,6 +5,7 @@ mod errors;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::checks::{Source, injection};
+use crate::open_questions::OpenQuestions;
 use crate::post_check::{Before, control_plane, crashes};
 use crate::{
     ClusterFacts, Config, Direction, Finding, MemoryFacts, MeshRole, PlannedCluster, Reading, Severity,
@@ -66,7 +67,7 @@ impl Gate<'_> {
     pub fn findings(&self) -> Vec<Finding> {
         let Self { planned, direction, facts, before, config, .. } = *self;
         let cluster = planned.record.cluster_id.as_str();
-        let mut look = Look { cluster, found: Vec::new(), told: Vec::new() };
+        let mut look = Look { cluster, found: Vec::new(), open: OpenQuestions::default() };
         look.at(Source::Injection, &facts.injection, |found, probes| {
             found.extend(injection::findings(cluster, probes, planned.to(direction)));
         });
@@ -174,24 +175,14 @@ fn memory_left(cluster: &str, memory: &MemoryFacts, asked: u32) -> Option<Findin
 struct Look<'a> {
     cluster: &'a str,
     found: Vec<Finding>,
-    /// Reasons that were told: a cluster that cannot be reached has one for everything.
-    told: Vec<&'a str>,
+    open: OpenQuestions<'a>,
 }
 
 impl<'a> Look<'a> {
     fn at<T>(&mut self, source: Source, reading: &'a Reading<T>, look: impl FnOnce(&mut Vec<Finding>, &T)) {
         match reading {
             Ok(facts) => look(&mut self.found, facts),
-            Err(unread) if self.told.contains(&unread.why.as_str()) => {}
-            Err(unread) => {
-                self.told.push(&unread.why);
-                self.found.push(Finding::unknown(
-                    source.code(),
-                    self.cluster,
-                    format!("{} could not be read: {}", source.what(), unread.why),
-                    "make it readable: what is not known is never a pass",
-                ));
-            }
+            Err(unread) => self.found.extend(self.open.finding(self.cluster, source, unread)),
         }
     }
 }

@@ -32,6 +32,7 @@ pub mod judge;
 pub mod look;
 pub mod manifest;
 pub mod notification;
+mod open_questions;
 pub mod post_check;
 pub mod quarantine;
 pub mod restart;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::checks::{Source, Subject, first, injection, nodes_ready};
 use crate::compatibility::Compatibility;
+use crate::open_questions::OpenQuestions;
 use crate::restart::Obstacle;
 use crate::retirement::Retirement;
 use crate::skew::Skew;
@@ -49,7 +50,8 @@ impl After<'_> {
         let cluster = planned.record.cluster_id.as_str();
         let min_share = config.policy.min_proxies_at_target_percent;
         let expected = planned.to(direction);
-        let mut look = Look { cluster, expected, min_share, found: Vec::new(), told: Vec::new() };
+        let mut look =
+            Look { cluster, expected, min_share, found: Vec::new(), open: OpenQuestions::default() };
         look.at(Source::Istiod, &facts.istiod, Look::control_plane);
         look.at(Source::Flux, &facts.flux, |look, flux| look.charts(&flux.releases));
         let obstacle = |workload: &WorkloadFacts| {
@@ -93,9 +95,9 @@ impl After<'_> {
             now,
         };
         let new = before::what_is_new(&subject, before);
-        let (told, mut found) = (look.told, look.found);
+        let (open, mut found) = (look.open, look.found);
         // The same list that cannot be read is told once.
-        found.extend(new.into_iter().filter(|finding| !told.iter().any(|why| finding.message.contains(why))));
+        found.extend(new.into_iter().filter(|finding| !open.repeats(finding)));
         found
     }
 }
@@ -106,24 +108,14 @@ struct Look<'a> {
     /// Proxies that must be at the version, percent of those that are restarted.
     min_share: u32,
     found: Vec<Finding>,
-    /// Reasons that were told: a cluster that cannot be reached has one for everything.
-    told: Vec<&'a str>,
+    open: OpenQuestions<'a>,
 }
 
 impl<'a> Look<'a> {
     fn at<T>(&mut self, source: Source, reading: &'a Reading<T>, look: impl FnOnce(&mut Self, &T)) {
         match reading {
             Ok(facts) => look(self, facts),
-            Err(unread) if self.told.contains(&unread.why.as_str()) => {}
-            Err(unread) => {
-                self.told.push(&unread.why);
-                self.found.push(Finding::unknown(
-                    source.code(),
-                    self.cluster,
-                    format!("{} could not be read: {}", source.what(), unread.why),
-                    "make it readable: what is not known is never a pass",
-                ));
-            }
+            Err(unread) => self.found.extend(self.open.finding(self.cluster, source, unread)),
         }
     }
 

@@ -5,7 +5,6 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it prints tables")]
 
 mod batches;
-mod cost;
 mod dense;
 mod folds;
 mod shocks;
@@ -90,8 +89,6 @@ fn run(folder: &Path) -> Result<(), SetError> {
     batches::print(&cases);
     println!("\n## Controls\n");
     shocks::print(&cases);
-    println!("\n## Cost\n");
-    cost::print();
     Ok(())
 }
 
