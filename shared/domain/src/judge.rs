@@ -16,7 +16,8 @@ mod window;
 pub use controls::{Beside, MIN_CONTROLS, beside};
 pub use evidence::{Evidence, LookEvidence};
 pub use metric::{
-    FAIL_AT, LOOKS, Metric, MetricVerdict, Record, Tolerance, evidence, judge_beside, judge_metric,
+    ControlEvidence, FAIL_AT, LOOKS, Metric, MetricVerdict, Record, Tolerance, evidence, judge_beside,
+    judge_beside_evidence, judge_metric,
 };
 pub use rules::{CRITICAL, Ground, POOLED, Sign, TOGETHER, TWICE, grounds};
 pub use series::{Series, SeriesError};

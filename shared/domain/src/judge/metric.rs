@@ -80,6 +80,8 @@ pub struct MetricVerdict {
     pub outcome: SoakOutcome,
     /// How strongly it speaks against the new version; a fail from [`FAIL_AT`] on.
     pub strength: f64,
+    /// The same without a look at the controls.
+    pub alone: f64,
     /// The direction that was worse.
     pub direction: Direction,
     /// What it is compared by.
@@ -173,23 +175,51 @@ pub fn judge_beside(
     times: Times,
     tolerance: Tolerance,
 ) -> MetricVerdict {
-    let each = metric
-        .bad
-        .each()
-        .iter()
-        .map(|direction| one_direction(metric, controls, times, tolerance, *direction));
+    judge_beside_evidence(metric, &ControlEvidence::of(controls, times, metric.bad), times, tolerance)
+}
+
+/// What the controls of a metric show, for all clusters that are judged beside them.
+#[derive(Debug, Clone, Default)]
+pub struct ControlEvidence(Vec<(Direction, Vec<Evidence>)>);
+
+impl ControlEvidence {
+    /// In the directions that are bad. A control with too little history is left out.
+    pub fn of(controls: &[Metric<'_>], times: Times, bad: BadDirection) -> Self {
+        let each = bad.each().iter().map(|direction| {
+            let all = controls.iter().filter_map(|control| evidence(control, times, *direction));
+            (*direction, all.collect())
+        });
+        Self(each.collect())
+    }
+
+    fn in_direction(&self, direction: Direction) -> &[Evidence] {
+        self.0.iter().find(|(of, _)| *of == direction).map_or(&[], |(_, all)| all)
+    }
+}
+
+/// The same, beside what the controls were found to show.
+pub fn judge_beside_evidence(
+    metric: &Metric<'_>,
+    controls: &ControlEvidence,
+    times: Times,
+    tolerance: Tolerance,
+) -> MetricVerdict {
+    let judged = |direction: Direction| {
+        one_direction(metric, controls.in_direction(direction), times, tolerance, direction)
+    };
+    let each = metric.bad.each().iter().map(|direction| judged(*direction));
     // The worse direction speaks; of equally strong ones the one that does not pass.
     let order = |verdict: &MetricVerdict| (verdict.strength, verdict.outcome != SoakOutcome::Pass);
     let worst = each.reduce(|one, other| {
         let (a, b) = (order(&one), order(&other));
         if b.0 > a.0 || (b.0 >= a.0 && b.1 && !a.1) { other } else { one }
     });
-    worst.unwrap_or_else(|| one_direction(metric, controls, times, tolerance, Direction::Up))
+    worst.unwrap_or_else(|| judged(Direction::Up))
 }
 
 fn one_direction(
     metric: &Metric<'_>,
-    controls: &[Metric<'_>],
+    theirs: &[Evidence],
     times: Times,
     tolerance: Tolerance,
     direction: Direction,
@@ -198,6 +228,7 @@ fn one_direction(
     let none = |reason: String| MetricVerdict {
         outcome: SoakOutcome::Insufficient,
         strength: 0.0,
+        alone: 0.0,
         direction,
         scale,
         reasons: vec![format!("{}: {reason}", metric.name)],
@@ -222,9 +253,7 @@ fn one_direction(
     let expected = expected.collect();
     let (margin, limit) = tolerance.on(scale, metric.kind);
     let alone = evidence.strength(margin);
-    let theirs: Vec<Evidence> =
-        controls.iter().filter_map(|control| weigh(control, times, direction).1).collect();
-    let compared = beside(&evidence, &theirs, margin);
+    let compared = beside(&evidence, theirs, margin);
     let (evidence, moved) = match compared {
         Some(compared) => (compared.evidence, compared.have_moved.then_some(compared.controls)),
         None => (evidence, None),
@@ -284,7 +313,7 @@ fn one_direction(
             words.amount(limit)
         ),
     });
-    MetricVerdict { outcome, strength, direction, scale, reasons, expected, evidence: Some(evidence) }
+    MetricVerdict { outcome, strength, alone, direction, scale, reasons, expected, evidence: Some(evidence) }
 }
 
 /// A change as large as this is not there, with 95 %.
