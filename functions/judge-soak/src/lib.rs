@@ -7,5 +7,5 @@ use guard_tasks::judge_soak::JudgeSoak;
 /// Wires the task. Nothing is read and nobody is called yet.
 pub fn compose(settings: Settings) -> JudgeSoak {
     let outside = Outside::new(settings);
-    JudgeSoak { traffic: outside.with_datadog_keys(Datadog::new), ledger: outside.ledger() }
+    JudgeSoak { metrics: outside.with_datadog_keys(Datadog::new), ledger: outside.ledger() }
 }

@@ -1,5 +1,7 @@
 //! The GUARD that is deployed in an account: its machines, its tables, its secrets.
 
+mod outside;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;

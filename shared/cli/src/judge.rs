@@ -1,25 +1,39 @@
-//! `guard judge`: the soak judge on series of this machine. It asks nobody.
+//! `guard judge`: the soak judge on series of this machine, and on a past upgrade by Datadog's history.
 
 mod page;
 mod report;
+mod retro;
 
 use std::path::Path;
 
 use guard_domain::judge::{BadDirection, MetricKind, Series, SoakOutcome, Times};
 use guard_series::{Files, Label, Pair, Rule, SetError, Windows, judge, judge_with, read, tally};
 
-use crate::args::{Bad, JudgeOptions, Kind};
+use crate::args::{Bad, JudgeOptions, Kind, Target};
 use crate::exit::Exit;
 use crate::failure::Failure;
 
 /// What the rivals compare with, where nothing else is said, seconds.
 const BASELINE: i64 = 7_200;
 
-pub(crate) fn run(options: &JudgeOptions) -> Result<Exit, Failure> {
+pub(crate) async fn run(target: &Target, options: &JudgeOptions) -> Result<Exit, Failure> {
     match (&options.file, &options.index) {
         (Some(file), _) => one(options, file),
         (None, Some(index)) => set(options, index),
-        (None, None) => Err(Failure::usage("give --file for one change, or --index for a set")),
+        (None, None) if options.retro.retro => retro::run(&crate::open(target)?, options).await,
+        (None, None) => Err(Failure::usage(
+            "give --file for one change, --index for a set, or --retro for a past upgrade",
+        )),
+    }
+}
+
+/// How a verdict ends the command.
+fn exit(outcome: SoakOutcome) -> Exit {
+    match outcome {
+        SoakOutcome::Pass => Exit::Done,
+        SoakOutcome::Fail => Exit::Refused,
+        SoakOutcome::Marginal | SoakOutcome::External => Exit::WaitsForPerson,
+        SoakOutcome::Insufficient => Exit::Unknown,
     }
 }
 
@@ -90,12 +104,7 @@ fn one(options: &JudgeOptions, file: &Path) -> Result<Exit, Failure> {
             .map_err(|error| Failure::error(format!("cannot write {}: {error}", path.display())))?;
     }
     report::one(&judged, options.json)?;
-    Ok(match judged.outcome {
-        SoakOutcome::Pass => Exit::Done,
-        SoakOutcome::Fail => Exit::Refused,
-        SoakOutcome::Marginal | SoakOutcome::External => Exit::WaitsForPerson,
-        SoakOutcome::Insufficient => Exit::Unknown,
-    })
+    Ok(exit(judged.outcome))
 }
 
 fn set(options: &JudgeOptions, index: &Path) -> Result<Exit, Failure> {

@@ -74,7 +74,7 @@ async fn dispatch(arguments: &Arguments) -> Result<Exit, Failure> {
         }
         Command::Check(options) => check::run(options).await,
         Command::Diff(options) => diff::run(options),
-        Command::Judge(options) => judge::run(options),
+        Command::Judge(options) => judge::run(target, options).await,
         Command::Simulate(options) => simulate::run(options).await,
     }
 }

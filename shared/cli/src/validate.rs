@@ -1,10 +1,9 @@
 //! `guard validate`: is everything there that GUARD needs? Every problem at once.
 
-mod document;
+pub(crate) mod document;
 mod systems;
 
 use console::style;
-use guard_aws::Parameters;
 use guard_domain::{BatchId, ClusterRecord, Config, in_order};
 use guard_tasks::{ErrorName, TaskError};
 
@@ -139,17 +138,8 @@ fn check_document(report: &mut Report, name: &str, text: &str) -> Option<Config>
 
 /// The document that the functions read.
 async fn parameter(report: &mut Report, deployment: &Deployment) -> Result<Option<Config>, Failure> {
-    let default = format!("/{}/config", deployment.prefix);
-    let name = deployment.variable("GUARD_CONFIG_PARAMETER").cloned().unwrap_or(default);
-    let endpoint = deployment.endpoint("SSM")?;
-    let parameters = Parameters::new(
-        deployment.transport.clone(),
-        deployment.identity.clone(),
-        deployment.clock.clone(),
-        &deployment.region,
-        endpoint.as_ref(),
-    );
-    match deployment.ask(|| parameters.read(&name)).await {
+    let name = deployment.config_parameter();
+    match deployment.config_text(&name).await? {
         Ok(text) => Ok(check_document(report, &format!("parameter {name}"), &text)),
         Err(error) => {
             report.add(&format!("configuration parameter {name}"), not_answered(&error));

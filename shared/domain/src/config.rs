@@ -1,6 +1,7 @@
 //! The configuration document. Its keys are those of the first GUARD plus `policy`; unknown keys are refused.
 
 mod policy;
+mod validation;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::BatchId;
 
 pub use policy::{AcceptedMessage, KubernetesOverride, OnUnknown, PolicyConfig, RollbackScope};
+pub use validation::{ThresholdOverrides, Thresholds, ValidationConfig};
 
 /// The whole document.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -103,49 +105,6 @@ impl Default for ExecutionConfig {
     }
 }
 
-/// `validation`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ValidationConfig {
-    /// Soak after the restarts, minutes.
-    pub soak_period_minutes: u32,
-    /// How long Flux and istiod may take, minutes.
-    pub flux_sync_timeout_minutes: u32,
-    /// What is tolerable.
-    pub thresholds: Thresholds,
-}
-
-impl Default for ValidationConfig {
-    fn default() -> Self {
-        Self { soak_period_minutes: 60, flux_sync_timeout_minutes: 15, thresholds: Thresholds::default() }
-    }
-}
-
-/// `validation.thresholds`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Thresholds {
-    /// Rise of p95 latency over the baseline that is not tolerable, percent.
-    pub latency_increase_percent: f64,
-    /// Share of 5xx answers that is not tolerable, 0 to 1.
-    pub error_rate_max: f64,
-    /// Rise of the share of 5xx answers over the baseline that is not tolerable, 0 to 1.
-    pub error_rate_increase_max: f64,
-    /// Requests below which a window says nothing.
-    pub min_request_volume: u64,
-}
-
-impl Default for Thresholds {
-    fn default() -> Self {
-        Self {
-            latency_increase_percent: 10.0,
-            error_rate_max: 0.001,
-            error_rate_increase_max: 0.0005,
-            min_request_volume: 1000,
-        }
-    }
-}
-
 /// `rollback`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -188,12 +147,6 @@ impl Config {
             "execution.max_parallel_clusters",
             format!("{parallel} is not between 1 and 40, the most an inline Map runs at once"),
         );
-        for (field, value) in [
-            ("validation.soak_period_minutes", self.validation.soak_period_minutes),
-            ("validation.flux_sync_timeout_minutes", self.validation.flux_sync_timeout_minutes),
-        ] {
-            check(MINUTES.contains(&value), field, format!("{value} is not between 1 and 43200"));
-        }
         let requests = self.gitlab.requests_per_minute;
         check(
             (6..=6_000).contains(&requests),
@@ -201,19 +154,7 @@ impl Config {
             format!("{requests} is not between 6 and 6000"),
         );
         self.policy.check(&mut check);
-        let t = &self.validation.thresholds;
-        let shares = [
-            ("validation.thresholds.error_rate_max", t.error_rate_max),
-            ("validation.thresholds.error_rate_increase_max", t.error_rate_increase_max),
-        ];
-        for (field, value) in shares {
-            check((0.0..=1.0).contains(&value), field, format!("{value} is not a share between 0 and 1"));
-        }
-        check(
-            t.latency_increase_percent.is_finite() && t.latency_increase_percent > 0.0,
-            "validation.thresholds.latency_increase_percent",
-            format!("{} is not a positive number of percent", t.latency_increase_percent),
-        );
+        self.validation.check(&mut check);
         check(
             self.rollback.require_manual_approval,
             "rollback.require_manual_approval",

@@ -87,7 +87,8 @@ impl Gate<'_> {
                 found.extend(memory_left(cluster, memory, config.policy.istiod_memory_left_percent_min));
             });
             look.at(Source::Traffic, &measured.traffic, |found, traffic| {
-                found.extend(errors::finding(cluster, traffic, &config.validation.thresholds));
+                let tolerable = config.validation.thresholds_of(&self.planned.record.environment);
+                found.extend(errors::finding(cluster, traffic, &tolerable));
             });
         }
         look.found

@@ -6,6 +6,7 @@ pub mod counts;
 mod evidence;
 mod metric;
 mod null;
+mod pool;
 mod rules;
 mod series;
 mod spread;
@@ -19,6 +20,7 @@ pub use metric::{
     ControlEvidence, FAIL_AT, LOOKS, Metric, MetricVerdict, Record, Tolerance, evidence, judge_beside,
     judge_beside_evidence, judge_metric,
 };
+pub use pool::settles;
 pub use rules::{CRITICAL, Ground, POOLED, Sign, TOGETHER, TWICE, grounds};
 pub use series::{Series, SeriesError};
 pub use timeline::Times;

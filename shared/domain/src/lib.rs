@@ -51,7 +51,8 @@ pub use cluster::{ClusterMetadata, ClusterRecord, DatadogTags, HistoryEntry};
 pub use component::Component;
 pub use config::{
     AcceptedMessage, AwsConfig, Config, ConfigProblem, DatadogConfig, ExecutionConfig, GitLabConfig,
-    KubernetesOverride, OnUnknown, PolicyConfig, RollbackConfig, RollbackScope, Thresholds, ValidationConfig,
+    KubernetesOverride, OnUnknown, PolicyConfig, RollbackConfig, RollbackScope, ThresholdOverrides,
+    Thresholds, ValidationConfig,
 };
 pub use facts::{
     BaseFacts, BudgetFacts, ClusterFacts, Condition, ContainerEnd, ControlPlaneFacts, DataPlaneFacts,

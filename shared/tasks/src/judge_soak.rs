@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use guard_domain::look::{Look, SoakTime, Then, look};
-use guard_domain::soak::{self, Traffic};
-use guard_domain::{ClusterId, ClusterRecord, Phase, Plan, TrafficWindow};
+use guard_domain::soak::{self, HISTORY_DAYS, MetricHistory, Moment, Soaked};
+use guard_domain::{ClusterId, ClusterRecord, Phase, Plan};
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,12 +18,12 @@ use serde::{Deserialize, Serialize};
 use crate::decide::{Decision, Output, next_step};
 use crate::ledger::{Ledger, QuestionEntry, RunRef, SoakEntry};
 use crate::task::Task;
-use crate::{Context, TaskError, TrafficReader};
+use crate::{Context, HistoryReader, TaskError};
 
 /// The task.
 pub struct JudgeSoak {
-    /// Traffic.
-    pub traffic: Arc<dyn TrafficReader>,
+    /// Metrics of before and after.
+    pub metrics: Arc<dyn HistoryReader>,
     /// Registry and run record.
     pub ledger: Ledger,
 }
@@ -66,19 +66,13 @@ impl Task for JudgeSoak {
             .collect();
         let controls = self.controls(&plan).await?;
         let now = self.ledger.clock.now();
-        let seen = self.traffic(&rows, &controls, &soak, now).await?;
-
-        let thresholds = &plan.config.validation.thresholds;
+        let (seen, moment) = self.seen(&rows, &controls, &soak, now).await?;
+        let (own, beside) = (of_rows(&rows, &seen), of_rows(&controls, &seen));
+        let verdicts = soak::judge(&own, &beside, moment, &plan.config.validation);
         let mut outcomes = Vec::new();
         let mut reasons = BTreeMap::new();
-        for row in &rows {
+        for (row, verdict) in rows.iter().zip(verdicts) {
             let id = &row.cluster_id;
-            let beside: Vec<Traffic> = controls
-                .iter()
-                .filter(|control| control.environment == row.environment)
-                .map(|control| seen.of(&control.cluster_id))
-                .collect();
-            let verdict = soak::judge(thresholds, &seen.of(id), &beside, seen.minutes);
             outcomes.push((id.clone(), verdict.outcome));
             reasons.insert(id.clone(), verdict.reasons.join("; "));
             self.ledger.write(&run, &format!("soak#{id}"), &LookEntry { at: now, verdict }).await?;
@@ -138,22 +132,11 @@ pub(crate) fn first_few(lines: &[String]) -> String {
     if more == 0 { shown } else { format!("{shown}; and {more} more") }
 }
 
-/// The traffic of all clusters of one look.
-struct Seen {
-    before: BTreeMap<ClusterId, TrafficWindow>,
-    yesterday: BTreeMap<ClusterId, TrafficWindow>,
-    after: BTreeMap<ClusterId, TrafficWindow>,
-    /// Length of each window.
-    minutes: u32,
-}
-
-impl Seen {
-    fn of(&self, id: &ClusterId) -> Traffic {
-        Traffic {
-            baselines: [self.before.get(id), self.yesterday.get(id)].into_iter().flatten().cloned().collect(),
-            soak: self.after.get(id).cloned(),
-        }
-    }
+/// Rows with their metrics.
+fn of_rows<'a>(rows: &'a [ClusterRecord], seen: &'a BTreeMap<ClusterId, MetricHistory>) -> Vec<Soaked<'a>> {
+    let of =
+        |row: &'a ClusterRecord| Soaked { environment: &row.environment, history: seen.get(&row.cluster_id) };
+    rows.iter().map(of).collect()
 }
 
 impl JudgeSoak {
@@ -169,31 +152,25 @@ impl JudgeSoak {
         Ok(still)
     }
 
-    async fn traffic(
+    /// The metrics of all clusters of one look, in few calls, and what of them is compared.
+    async fn seen(
         &self,
         rows: &[ClusterRecord],
         controls: &[ClusterRecord],
         soak: &SoakEntry,
         now: Timestamp,
-    ) -> Result<Seen, TaskError> {
+    ) -> Result<(BTreeMap<ClusterId, MetricHistory>, Moment), TaskError> {
+        let moment = Moment {
+            changed_at: soak.changed_at,
+            from: soak.from,
+            // What is judged never grows beyond the soak: later minutes would dilute an early regression.
+            until: now.min(soak.until),
+            is_over: now >= soak.until,
+        };
+        let from = moment.changed_at - SignedDuration::from_hours(24 * HISTORY_DAYS);
         let all = [rows, controls].concat();
-        // What is judged never grows beyond the soak: later minutes would dilute an early regression.
-        let to = now.min(soak.until);
-        let day = SignedDuration::from_hours(24);
-        let length = to.duration_since(soak.from);
-        let after = self.traffic.traffic(&all, soak.from, to).await.context("read traffic of the soak")?;
-        let before = self
-            .traffic
-            .traffic(&all, soak.changed_at - length, soak.changed_at)
-            .await
-            .context("read traffic before")?;
-        let yesterday = self
-            .traffic
-            .traffic(&all, soak.from - day, to - day)
-            .await
-            .context("read traffic of the day before")?;
-        let minutes = u32::try_from(length.as_mins().max(0)).unwrap_or(u32::MAX);
-        Ok(Seen { before, yesterday, after, minutes })
+        let seen = self.metrics.history(&all, from, moment.until).await.context("read the soak's metrics")?;
+        Ok((seen, moment))
     }
 
     /// The soak goes on for a while longer. A second call finds it extended: it is not over any more.

@@ -18,7 +18,9 @@ pub use cluster::{ClusterHealthReader, DataPlaneReader, FluxNudger, ProxyRestart
 pub use git::{
     CommitReader, FileReader, MergeRequestReader, MergeRequestWriter, OpenedRequest, Opening, Withdrawn,
 };
-pub use metrics::{IntegrationReader, MemoryAsked, MemoryReader, MonitorReader, TrafficReader};
+pub use metrics::{
+    HistoryReader, IntegrationReader, MemoryAsked, MemoryReader, MonitorReader, TrafficReader,
+};
 pub use notify::{Channels, Notifier};
 pub use start::{FirstStart, Start, StartRegister};
 pub use store::{

@@ -1,12 +1,11 @@
-//! Decisions, which are pure: the byte-preserving edit beside what a script would do, and the soak's judge.
+//! Decisions, which are pure: the byte-preserving edit beside what a script would do.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot set up its case should stop there")]
 
 use std::fmt::Write as _;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use guard_domain::soak::{self, Traffic};
-use guard_domain::{FileContent, IstioVersion, Thresholds, TrafficWindow, manifest};
+use guard_domain::{FileContent, IstioVersion, manifest};
 use serde_json::Value;
 
 /// A HelmRelease with values of this many lines, as fleets have them.
@@ -73,20 +72,5 @@ fn fleet(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn judge(criterion: &mut Criterion) {
-    let window = |p95: f64| TrafficWindow {
-        requests: 60_000.0,
-        errors: 12.0,
-        latency_p95_ms: (0..60).map(|n| p95 + f64::from(n % 7)).collect(),
-        minutes_seen: 60,
-    };
-    let traffic = |p95| Traffic { baselines: vec![window(100.0), window(98.0)], soak: Some(window(p95)) };
-    let controls: Vec<Traffic> = (0..10).map(|n| traffic(100.0 + f64::from(n))).collect();
-    let thresholds = Thresholds::default();
-    criterion.bench_function("soak of one cluster beside 10 controls", |bencher| {
-        bencher.iter(|| soak::judge(black_box(&thresholds), &traffic(130.0), &controls, 60));
-    });
-}
-
-criterion_group!(benches, edit, fleet, judge);
+criterion_group!(benches, edit, fleet);
 criterion_main!(benches);

@@ -8,9 +8,13 @@ use guard_domain::{
     FileContent, HistoryEntry, IstioVersion, manifest, upgrade_path,
 };
 use guard_world::{Answer, Person, WorldSpec, istio_files};
+use jiff::SignedDuration;
 
 /// Where the demonstration starts and where it leads, unless told otherwise.
 const START: &str = "1.29.8";
+
+/// How much of the past Datadog has.
+const HISTORY: SignedDuration = SignedDuration::from_hours(36);
 
 /// A Flux file that a person brought along.
 #[derive(Debug, Clone)]
@@ -79,6 +83,8 @@ impl Fleet {
 
         let mut world = WorldSpec::healthy(count, &start.to_string());
         world.seed = seed;
+        // Enough to judge a soak by, and little enough for many journeys.
+        world.metrics_since = Some(world.start - HISTORY);
         world.person = Person {
             upgrade: Answer::Merge { after: Duration::from_mins(14) },
             rollback: Answer::Merge { after: Duration::from_mins(6) },

@@ -271,7 +271,7 @@ fn tasks(
             locks: store.clone(),
             ledger: ledger.clone(),
         }),
-        Arc::new(judge_soak::JudgeSoak { traffic: datadog, ledger: ledger.clone() }),
+        Arc::new(judge_soak::JudgeSoak { metrics: datadog, ledger: ledger.clone() }),
         Arc::new(await_decision::AwaitDecision {
             tokens: store.clone(),
             notifier: notifier.clone(),

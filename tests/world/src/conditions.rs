@@ -36,8 +36,19 @@ impl Cluster {
 impl World {
     /// A metric of a cluster has this value from the beginning of time, or no series at all.
     pub fn bend_metric(&self, cluster_id: &str, metric: &str, value: Option<f64>) {
-        if let Some(cluster) = self.state().clusters.get_mut(cluster_id) {
-            cluster.gauges.insert(metric.to_owned(), value);
+        self.bend_past(cluster_id, |cluster| _ = cluster.gauges.insert(metric.to_owned(), value));
+    }
+
+    /// The latency of a cluster has always wandered from hour to hour, by this deviation of its logarithm: 0.3 is a third.
+    pub fn make_restless(&self, cluster_id: &str, deviation: f64) {
+        self.bend_past(cluster_id, |cluster| cluster.restlessness = deviation);
+    }
+
+    fn bend_past(&self, cluster_id: &str, bend: impl FnOnce(&mut Cluster)) {
+        let mut state = self.state();
+        state.signals.forget();
+        if let Some(cluster) = state.clusters.get_mut(cluster_id) {
+            bend(cluster);
         }
     }
 

@@ -118,6 +118,7 @@ impl World {
     pub fn regress(&self, cluster_id: &str, regression: Regression) {
         let mut state = self.state();
         let since = state.now;
+        state.signals.forget();
         state.signals.regressions.push(ActiveRegression {
             cluster: cluster_id.to_owned(),
             since,
@@ -201,9 +202,10 @@ impl World {
 
     /// Something outside makes every cluster's traffic worse during a time.
     pub fn shock(&self, from: Timestamp, until: Timestamp, error_factor: f64, latency_factor: f64) {
-        let shocks = &mut self.state().signals.shocks;
-        shocks.push(Shock { since: from, error_factor, latency_factor });
-        shocks.push(Shock { since: until, error_factor: 1.0, latency_factor: 1.0 });
+        let signals = &mut self.state().signals;
+        signals.forget();
+        signals.shocks.push(Shock { since: from, error_factor, latency_factor });
+        signals.shocks.push(Shock { since: until, error_factor: 1.0, latency_factor: 1.0 });
     }
 
     /// GUARD's role may no longer use a resource (its plural name) of a cluster.

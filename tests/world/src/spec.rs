@@ -49,6 +49,8 @@ pub struct WorldSpec {
     pub clusters: Vec<ClusterSpec>,
     /// The content of `main` at the start: path to text.
     pub files: BTreeMap<String, String>,
+    /// Datadog has no metrics that are older. It keeps 15 months; what is judged by days is judged faster by hours.
+    pub metrics_since: Option<Timestamp>,
     /// What the person who looks at merge requests does.
     pub person: Person,
 }
@@ -145,6 +147,7 @@ impl Default for WorldSpec {
             pagerduty_routing_key: "pd-key-world".to_owned(),
             clusters: Vec::new(),
             files: BTreeMap::new(),
+            metrics_since: None,
             person: Person::default(),
         }
     }

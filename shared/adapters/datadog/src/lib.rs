@@ -4,6 +4,7 @@
 //! Never here: a verdict about a number, a zero where there was no data, or a retry. Start reading at [`Datadog`].
 
 mod client;
+mod history;
 mod measured;
 mod monitors;
 mod query;
@@ -15,10 +16,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use guard_domain::soak::MetricHistory;
 use guard_domain::{ClusterId, ClusterRecord, IntegrationMode, MemoryFacts, MonitorFacts, TrafficWindow};
 use guard_http::Transport;
 use guard_tasks::{
-    Context as _, IntegrationReader, MemoryAsked, MemoryReader, MonitorReader, TaskError, TrafficReader,
+    Context as _, HistoryReader, IntegrationReader, MemoryAsked, MemoryReader, MonitorReader, TaskError,
+    TrafficReader,
 };
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -53,6 +56,20 @@ impl TrafficReader for Datadog {
         traffic::read(&self.client, clusters, from, to)
             .await
             .context(format!("read traffic of {} clusters", clusters.len()))
+    }
+}
+
+#[async_trait]
+impl HistoryReader for Datadog {
+    async fn history(
+        &self,
+        clusters: &[ClusterRecord],
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<BTreeMap<ClusterId, MetricHistory>, TaskError> {
+        history::read(&self.client, clusters, from, to)
+            .await
+            .context(format!("read the metrics of {} clusters", clusters.len()))
     }
 }
 

@@ -14,7 +14,7 @@ const ROLLUP_SECONDS: i64 = 300;
 const ISTIOD: &str = "kube_container_name:discovery";
 
 /// The count of the integration's older mode; the newer one has no metric of this name.
-const LEGACY_COUNT: &str = "istio.mesh.request.count.total";
+pub(crate) const LEGACY_COUNT: &str = "istio.mesh.request.count.total";
 
 pub(crate) async fn memory(
     client: &Client,

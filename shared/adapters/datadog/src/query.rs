@@ -15,12 +15,8 @@ pub(crate) enum Metric {
 
 /// The query for these clusters. Only the destination's side is asked: the source reports every request once more.
 pub(crate) fn text(metric: Metric, clusters: &[String]) -> String {
-    let mut filters = vec!["reporter:destination".to_owned(), cluster_filter(clusters)];
-    if metric == Metric::Errors {
-        filters.push("response_code:5*".to_owned());
-    }
-    // Datadog refuses a filter that mixes commas with words, and `IN` is a word.
-    let filter = filters.join(if clusters.len() == 1 { "," } else { " AND " });
+    let code = if metric == Metric::Errors { &["response_code:5*"][..] } else { &[] };
+    let filter = filter(&[&["reporter:destination"], code].concat(), clusters);
     let by = "by {kube_cluster_name}";
     match metric {
         Metric::Requests | Metric::Errors => {
@@ -30,6 +26,14 @@ pub(crate) fn text(metric: Metric, clusters: &[String]) -> String {
             format!("p95:istio.mesh.request.duration.milliseconds{{{filter}}} {by}.rollup({ROLLUP_SECONDS})")
         }
     }
+}
+
+/// Tags, and these clusters.
+pub(crate) fn filter(tags: &[&str], clusters: &[String]) -> String {
+    let mut filters: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
+    filters.push(cluster_filter(clusters));
+    // Datadog refuses a filter that mixes commas with words, and `IN` is a word.
+    filters.join(if clusters.len() == 1 { "," } else { " AND " })
 }
 
 fn cluster_filter(clusters: &[String]) -> String {
@@ -67,12 +71,12 @@ mod tests {
             (
                 Metric::Errors,
                 &one[..],
-                "sum:istio.mesh.request.count{reporter:destination,kube_cluster_name:a,response_code:5*} by {kube_cluster_name}.as_count().rollup(sum, 60)",
+                "sum:istio.mesh.request.count{reporter:destination,response_code:5*,kube_cluster_name:a} by {kube_cluster_name}.as_count().rollup(sum, 60)",
             ),
             (
                 Metric::Errors,
                 &two[..],
-                "sum:istio.mesh.request.count{reporter:destination AND kube_cluster_name IN (a,b) AND response_code:5*} by {kube_cluster_name}.as_count().rollup(sum, 60)",
+                "sum:istio.mesh.request.count{reporter:destination AND response_code:5* AND kube_cluster_name IN (a,b)} by {kube_cluster_name}.as_count().rollup(sum, 60)",
             ),
             (
                 Metric::LatencyP95,

@@ -27,6 +27,9 @@ struct Series {
     scope: String,
     #[serde(default)]
     tag_set: Vec<String>,
+    /// Seconds of a point.
+    #[serde(default)]
+    interval: f64,
     #[serde(default)]
     pointlist: Vec<(f64, Option<f64>)>,
 }
@@ -34,13 +37,30 @@ struct Series {
 /// Values of each cluster in the order of time, by tag value. A gap is no value; a cluster with gaps only is absent.
 pub(crate) type ByCluster = BTreeMap<String, Vec<f64>>;
 
-/// The answer to one query over `from <= t < to`: a point at `to` belongs to the next window.
+/// Points of each cluster as second and value, by tag value.
+pub(crate) type PointsByCluster = BTreeMap<String, Vec<(i64, f64)>>;
+
+/// The values of [`points`].
 pub(crate) async fn read(
     client: &Client,
     query: &str,
     from: Timestamp,
     to: Timestamp,
 ) -> Result<ByCluster, TaskError> {
+    let points = points(client, query, from, to, None).await?;
+    let values = |points: Vec<(i64, f64)>| points.into_iter().map(|(_, value)| value).collect();
+    Ok(points.into_iter().map(|(cluster, points)| (cluster, values(points))).collect())
+}
+
+/// The answer to one query over `from <= t < to`: a point at `to` belongs to the next window. Points that are coarser than
+/// `step` seconds are refused: Datadog makes them so, and tells only in the answer, where it finds too many were asked for.
+pub(crate) async fn points(
+    client: &Client,
+    query: &str,
+    from: Timestamp,
+    to: Timestamp,
+    step: Option<i64>,
+) -> Result<PointsByCluster, TaskError> {
     let (start, end) = (from.as_second(), to.as_second());
     let (from_text, to_text) = (start.to_string(), end.to_string());
     let parameters = [("from", from_text.as_str()), ("to", to_text.as_str()), ("query", query)];
@@ -53,10 +73,19 @@ pub(crate) async fn read(
             return Err(TaskError::internal(text).context(LABEL));
         }
     };
-    let mut values = ByCluster::new();
+    let mut found = PointsByCluster::new();
     for series in series {
         let cluster = cluster_of(&series)
             .ok_or_else(|| TaskError::internal("a series without kube_cluster_name").context(LABEL))?;
+        // Seconds of a step are far below 2^52.
+        #[expect(clippy::cast_precision_loss, reason = "seconds of a step fit a float's 52 bits")]
+        if let Some(step) = step.filter(|step| series.interval > *step as f64) {
+            let text = format!(
+                "`{cluster}` was answered in points of {} seconds, {step} were asked for: ask for less time at once",
+                series.interval
+            );
+            return Err(TaskError::internal(text).context(LABEL));
+        }
         let inside = series.pointlist.iter().filter(|(milliseconds, _)| {
             let second = milliseconds / 1000.0;
             // Both are far below 2^52, where every whole second is exact.
@@ -64,13 +93,16 @@ pub(crate) async fn read(
             let (start, end) = (start as f64, end as f64);
             second >= start && second < end
         });
-        let measured: Vec<f64> =
-            inside.filter_map(|(_, value)| *value).filter(|value| value.is_finite()).collect();
+        #[expect(clippy::cast_possible_truncation, reason = "inside of the asked seconds")]
+        let measured: Vec<(i64, f64)> = inside
+            .filter_map(|(milliseconds, value)| Some(((milliseconds / 1000.0) as i64, (*value)?)))
+            .filter(|(_, value)| value.is_finite())
+            .collect();
         if !measured.is_empty() {
-            values.entry(cluster).or_default().extend(measured);
+            found.entry(cluster).or_default().extend(measured);
         }
     }
-    Ok(values)
+    Ok(found)
 }
 
 /// `status: error` with HTTP 200: a query that Datadog cannot parse, or a back end that failed. Only the text tells.
@@ -118,6 +150,7 @@ mod tests {
         let series = |scope: &str, tags: &[&str]| Series {
             scope: scope.to_owned(),
             tag_set: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            interval: 60.0,
             pointlist: Vec::new(),
         };
         assert_eq!(cluster_of(&series("", &["kube_cluster_name:A"])).as_deref(), Some("a"));

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
+use guard_domain::ClusterId;
 use guard_series::Rule;
+use jiff::Timestamp;
 
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("what").required(true).args(["file", "index"]))]
+#[command(group = ArgGroup::new("what").required(true).args(["file", "index", "retro"]))]
 pub(crate) struct JudgeOptions {
     /// CSV with a column `ts` (Unix seconds) and a column for each series: judge one change in it
     #[arg(long, value_name = "CSV", requires_all = ["change_ts", "soak_end"])]
@@ -77,9 +79,41 @@ pub(crate) struct JudgeOptions {
     #[arg(long, value_name = "RULE", default_value = "guard", value_parser = rule)]
     pub(crate) rule: Rule,
 
+    #[command(flatten)]
+    pub(crate) retro: RetroOptions,
+
     /// Print one JSON document: verdicts with their reasons, and of a set what was counted
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A past upgrade.
+#[derive(Debug, Args)]
+pub(crate) struct RetroOptions {
+    /// Judge a past upgrade from Datadog's history, as `judge-soak` would have; nothing is changed
+    #[arg(long, requires_all = ["cluster", "at"])]
+    pub(crate) retro: bool,
+
+    /// The cluster that was upgraded
+    #[arg(long, value_name = "CLUSTER", requires = "retro", value_parser = ClusterId::parse)]
+    pub(crate) cluster: Option<ClusterId>,
+
+    /// When the change reached it, for example 2026-11-03T14:00:00Z
+    #[arg(long, value_name = "TIME", requires = "retro")]
+    pub(crate) at: Option<Timestamp>,
+
+    /// How long the rollout of istiod and the restarts took, minutes; nothing is judged in it
+    #[arg(long, value_name = "N", requires = "retro", default_value_t = 30,
+          value_parser = clap::value_parser!(u32).range(0..=2880))]
+    pub(crate) restart_minutes: u32,
+
+    /// Length of the soak [default: validation.soak_period_minutes]
+    #[arg(long, value_name = "N", requires = "retro", value_parser = clap::value_parser!(u32).range(1..=43_200))]
+    pub(crate) soak_minutes: Option<u32>,
+
+    /// A cluster of the same environment that was not upgraded then; two or more tell a cause from outside
+    #[arg(long, value_name = "CLUSTER", requires = "retro", value_parser = ClusterId::parse)]
+    pub(crate) beside: Vec<ClusterId>,
 }
 
 /// What a series measures.

@@ -43,7 +43,7 @@ pub(super) fn one(judged: &Judged, as_json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-fn coloured(outcome: SoakOutcome) -> StyledObject<&'static str> {
+pub(super) fn coloured(outcome: SoakOutcome) -> StyledObject<&'static str> {
     let word = style(outcome.name()).bold();
     match outcome {
         SoakOutcome::Pass => word.green(),

@@ -9,7 +9,7 @@ const MISTAKES: usize = 50;
 
 /// The configuration as far as it can be read, and every problem. Reading stops at the first mistake; so each mistake is
 /// told, taken out, and the rest read again.
-pub(super) fn read(text: &str) -> (Option<Config>, Vec<String>) {
+pub(crate) fn read(text: &str) -> (Option<Config>, Vec<String>) {
     let mut document: Value = match serde_saphyr::from_str(text) {
         Ok(document) => document,
         Err(error) => {

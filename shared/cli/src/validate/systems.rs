@@ -7,13 +7,9 @@ use guard_aws::Secrets;
 use guard_datadog::Datadog;
 use guard_domain::{ClusterRecord, Config};
 use guard_gitlab::GitLab;
-use guard_tasks::{
-    CommitReader as _, FileReader as _, MonitorReader as _, TaskError, TrafficReader as _, task,
-};
+use guard_tasks::{CommitReader as _, FileReader as _, MonitorReader as _, TrafficReader as _};
 use jiff::SignedDuration;
-use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
-use serde_json::Value;
+use secrecy::SecretString;
 
 use super::{Found, Report, not_answered};
 use crate::deployment::Deployment;
@@ -24,13 +20,6 @@ const TOKEN_LEFT: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// What traffic is asked of Datadog, to see that it may be asked.
 const WINDOW: SignedDuration = SignedDuration::from_mins(10);
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DatadogKeys {
-    api_key: SecretString,
-    app_key: SecretString,
-}
 
 pub(super) async fn check(
     report: &mut Report,
@@ -44,7 +33,7 @@ pub(super) async fn check(
     };
     let token = named("GUARD_GITLAB_TOKEN_SECRET", "guard/gitlab-token");
     let token = secret(report, deployment, &secrets, &token).await;
-    let keys_name = named("GUARD_DATADOG_CREDENTIALS_SECRET", "guard/datadog-credentials");
+    let keys_name = deployment.datadog_secret();
     let keys = secret(report, deployment, &secrets, &keys_name).await;
     // Unset is off: a channel that nobody named is not asked for.
     for variable in ["GUARD_NOTIFICATION_WEBHOOK_SECRET", "GUARD_PAGERDUTY_KEY_SECRET"] {
@@ -66,15 +55,11 @@ pub(super) async fn check(
             gitlab_access(report, deployment, &gitlab, config, rows).await;
         }
     }
-    let keys = keys.map(|document| datadog_keys(&keys_name, &document));
-    match keys {
+    let datadog = keys.map(|document| deployment.datadog(config, &keys_name, &document));
+    match datadog {
         None => report.add("Datadog", skipped("its keys")),
         Some(Err(error)) => report.add("Datadog", not_answered(&error)),
-        Some(Ok(keys)) => {
-            let transport = Arc::clone(&deployment.transport);
-            let datadog = Datadog::new(transport, &config.datadog.site, keys.api_key, keys.app_key);
-            datadog_access(report, deployment, &datadog, config, rows).await;
-        }
+        Some(Ok(datadog)) => datadog_access(report, deployment, &datadog, config, rows).await,
     }
     Ok(())
 }
@@ -96,15 +81,6 @@ async fn secret(
             None
         }
     }
-}
-
-fn datadog_keys(name: &str, document: &SecretString) -> Result<DatadogKeys, TaskError> {
-    let shape = || {
-        TaskError::rejected(format!("secret {name} must be a JSON object with exactly api_key and app_key"))
-    };
-    // The decoder's own words could quote the secret.
-    let document: Value = serde_json::from_str(document.expose_secret()).map_err(|_| shape())?;
-    task::decode("secret", document).map_err(|_| shape())
 }
 
 async fn gitlab_access(

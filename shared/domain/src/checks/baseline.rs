@@ -17,7 +17,8 @@ pub(super) const CHECK: Check = Check {
 };
 
 fn find(subject: &Subject<'_>) -> Option<Vec<Finding>> {
-    let volume = subject.config.validation.thresholds.min_request_volume;
+    let environment = &subject.planned.record.environment;
+    let volume = subject.config.validation.thresholds_of(environment).min_request_volume;
     Some(match subject.baseline.as_ref().ok()? {
         None => vec![Finding::unknown(
             "NO_BASELINE",

@@ -13,9 +13,9 @@ use super::{BadDirection, Direction, MetricKind};
 /// From this strength on a metric fails, where one metric is judged alone: measured, see docs/judge.md.
 pub const FAIL_AT: f64 = 2.75;
 /// Below this part of it nothing is said to have been seen.
-const QUIET: f64 = 0.5;
+pub(super) const QUIET: f64 = 0.5;
 /// Quantile of a normal distribution, 95 %: a pass says that what is intolerable would have been seen.
-const SURE: f64 = 1.64;
+pub(super) const SURE: f64 = 1.64;
 
 /// Where the series before the change comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Tolerance {
     }
 
     /// Both on the scale of shifts.
-    fn on(self, scale: Scale, kind: MetricKind) -> (f64, f64) {
+    pub(super) fn on(self, scale: Scale, kind: MetricKind) -> (f64, f64) {
         match scale {
             _ if kind == MetricKind::Other => (0.0, f64::INFINITY),
             Scale::Ratio { .. } => (self.tolerable.max(0.0).ln_1p(), self.intolerable.max(0.0).ln_1p()),

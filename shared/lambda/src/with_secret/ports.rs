@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use guard_domain::notification::{Incident, Notification};
+use guard_domain::soak::MetricHistory;
 use guard_domain::{
     ClusterId, ClusterRecord, FileContent, IntegrationMode, MemoryFacts, MergeRequest, MonitorFacts,
     Proposal, TrafficWindow,
 };
 use guard_tasks::{
-    CommitReader, FileReader, IntegrationReader, MemoryAsked, MemoryReader, MergeRequestReader,
-    MergeRequestWriter, MonitorReader, Notifier, Opening, TaskError, TrafficReader, Withdrawn,
+    CommitReader, FileReader, HistoryReader, IntegrationReader, MemoryAsked, MemoryReader,
+    MergeRequestReader, MergeRequestWriter, MonitorReader, Notifier, Opening, TaskError, TrafficReader,
+    Withdrawn,
 };
 use jiff::Timestamp;
 
@@ -92,6 +94,18 @@ impl<T: TrafficReader> TrafficReader for WithSecret<T> {
         to: Timestamp,
     ) -> Result<BTreeMap<ClusterId, TrafficWindow>, TaskError> {
         self.call(move |client| async move { client.traffic(clusters, from, to).await }).await
+    }
+}
+
+#[async_trait]
+impl<T: HistoryReader> HistoryReader for WithSecret<T> {
+    async fn history(
+        &self,
+        clusters: &[ClusterRecord],
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<BTreeMap<ClusterId, MetricHistory>, TaskError> {
+        self.call(move |client| async move { client.history(clusters, from, to).await }).await
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use guard_domain::soak::MetricHistory;
 use guard_domain::{ClusterId, ClusterRecord, IntegrationMode, MemoryFacts, MonitorFacts, TrafficWindow};
 use jiff::Timestamp;
 
@@ -19,6 +20,20 @@ pub trait TrafficReader: Send + Sync {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<BTreeMap<ClusterId, TrafficWindow>, TaskError>;
+}
+
+/// What a soak is judged by, of many clusters in few calls.
+#[async_trait]
+pub trait HistoryReader: Send + Sync {
+    /// Metrics of each cluster between `from` and `to`, in points of [`guard_domain::soak::STEP`] seconds. A cluster
+    /// without requests is absent from the answer. An answer in coarser points is an error: it would be judged as if it
+    /// were quieter than it is.
+    async fn history(
+        &self,
+        clusters: &[ClusterRecord],
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<BTreeMap<ClusterId, MetricHistory>, TaskError>;
 }
 
 /// How full memory is.

@@ -6,13 +6,19 @@ use serde_json::{Value, json};
 use super::query::{Aggregator, Query};
 use crate::chance;
 use crate::cluster::Cluster;
+use crate::conditions::LEGACY_COUNT;
 use crate::state::State;
 
 /// The share of requests that fail on a healthy day.
 const BASE_ERRORS: f64 = 0.000_2;
 const MINUTE: i64 = 60;
+/// Requests, in the integration's newer mode.
+const COUNT: &str = "istio.mesh.request.count";
+/// Steps of this length and more are remembered: over days of them the same minutes are added up again and again.
+const REMEMBERED: i64 = 300;
 
 /// What a query's metric and filters come down to.
+#[derive(Debug)]
 pub(crate) enum Metric {
     /// Requests: those that succeeded, those that failed, and how often each is counted.
     Requests {
@@ -20,6 +26,11 @@ pub(crate) enum Metric {
         bad: bool,
         times: f64,
     },
+    /// What the integration's older mode reports by the name of the newer one's count: it only grows.
+    Total,
+    /// Processor time and memory of the sidecars.
+    ProxyCpu,
+    ProxyMemory,
     /// Latency as a multiple of the 95th percentile.
     Latency {
         factor: f64,
@@ -61,6 +72,13 @@ impl Metric {
                 },
             },
             "istio.pilot.total_xds_rejects" | "istio.pilot.total_xds_rejects.count" => Self::Rejects,
+            "kubernetes.cpu.usage.total" if query.names("kube_container_name") => Self::ProxyCpu,
+            "kubernetes.memory.usage"
+                if query.names("kube_container_name")
+                    && query.allows("kube_container_name", "istio-proxy") =>
+            {
+                Self::ProxyMemory
+            }
             "kubernetes.memory.usage" => Self::Memory,
             "kubernetes.memory.limits" => Self::MemoryLimit,
             "system.mem.pct_usable" => Self::MemoryLeft,
@@ -156,7 +174,10 @@ impl<'a> Source<'a> {
 
     fn value(&self, state: &State, metric: &Metric, minute: i64) -> Option<f64> {
         let at = Timestamp::from_second(minute * MINUTE).ok()?;
-        if self.gap(minute) || state.signals.silent(&self.cluster.spec.cluster_id, at) {
+        if state.spec.metrics_since.is_some_and(|since| at < since)
+            || self.gap(minute)
+            || state.signals.silent(&self.cluster.spec.cluster_id, at)
+        {
             return None;
         }
         let (errors, latency) = if self.bent { bend(state, self.cluster, at) } else { (1.0, 1.0) };
@@ -174,11 +195,15 @@ impl<'a> Source<'a> {
             }
             Metric::Latency { factor } => {
                 let load = 1.0 + 0.15 * (Self::season(minute) - 1.0);
-                let noise = (0.04 * self.normal(minute, 3)).exp();
+                let restless = self.cluster.restlessness * self.normal(minute.div_euclid(60), 7);
+                let noise = (0.04 * self.normal(minute, 3) + restless).exp();
                 let value = self.cluster.spec.latency_p95_ms * factor * load * latency * noise;
                 (value * 1000.0).round() / 1000.0
             }
             Metric::Rejects => 0.0,
+            Metric::Total => f64::from(i32::try_from(minute.rem_euclid(1_000_000)).unwrap_or(0)) * 600.0,
+            Metric::ProxyCpu => (requests * 0.8e6 * (1.0 + 0.03 * self.normal(minute, 5))).round(),
+            Metric::ProxyMemory => (9.0e8 * (1.0 + 0.01 * self.normal(minute, 6))).round(),
             Metric::MemoryLimit => self.cluster.gauge("kubernetes.memory.limits").unwrap_or(2_147_483_648.0),
             Metric::MemoryLeft => self.cluster.gauge("system.mem.pct_usable").unwrap_or(0.42),
             Metric::Memory if self.cluster.gauge("kubernetes.memory.usage").is_some() => {
@@ -208,20 +233,39 @@ pub(super) fn points(
     if at < from {
         at += step;
     }
+    let mut known = match clusters {
+        [only] if step >= REMEMBERED => {
+            let key = format!(
+                "{} {} {metric:?} {:?} {:?} {step}",
+                only.spec.cluster_id, query.metric, query.aggregator, query.rollup
+            );
+            Some((state.signals.remembered(&key), key))
+        }
+        _ => None,
+    };
     while at.saturating_add(step) <= end {
         let minutes = at.div_euclid(MINUTE)..(at + step).div_euclid(MINUTE);
-        let over_time: Vec<f64> =
-            minutes.filter_map(|minute| over_clusters(state, query, metric, &sources, minute)).collect();
-        let joined = join(
-            query.rollup.unwrap_or(if metric.adds() { Aggregator::Sum } else { Aggregator::Average }),
-            &over_time,
-        );
+        let computed = || {
+            let over_time: Vec<f64> =
+                minutes.filter_map(|minute| over_clusters(state, query, metric, &sources, minute)).collect();
+            join(
+                query.rollup.unwrap_or(if metric.adds() { Aggregator::Sum } else { Aggregator::Average }),
+                &over_time,
+            )
+        };
+        let joined = match &mut known {
+            Some((known, _)) => *known.entry(at).or_insert_with(computed),
+            None => computed(),
+        };
         // Counts without `.as_count()` are shown as a rate.
         let seconds = f64::from(i32::try_from(step).unwrap_or(60));
         let rate = metric.adds() && !query.as_count && query.rollup.is_none();
         let value = joined.map(|value| if rate { value / seconds } else { value });
         points.push([json!(at.saturating_mul(1000)), json!(value)]);
         at += step;
+    }
+    if let Some((known, key)) = known {
+        state.signals.remember(key, known);
     }
     points
 }
@@ -233,7 +277,11 @@ fn over_clusters(
     sources: &[Source<'_>],
     minute: i64,
 ) -> Option<f64> {
-    let values: Vec<f64> = sources.iter().filter_map(|source| source.value(state, metric, minute)).collect();
+    let of = |source: &Source<'_>| {
+        let is_total = query.metric == COUNT && source.cluster.gauge(LEGACY_COUNT).is_some();
+        source.value(state, if is_total { &Metric::Total } else { metric }, minute)
+    };
+    let values: Vec<f64> = sources.iter().filter_map(of).collect();
     let how = match query.aggregator {
         Aggregator::Percentile(_) => Aggregator::Average,
         other => other,

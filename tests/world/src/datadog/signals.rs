@@ -1,6 +1,7 @@
 //! What bends the metrics: regressions, silences, a shock that all clusters share.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
@@ -32,6 +33,9 @@ pub(crate) struct Shock {
     pub(crate) latency_factor: f64,
 }
 
+/// Values of one series, by the second at which their step begins.
+pub(super) type Steps = HashMap<i64, Option<f64>>;
+
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
     pub(crate) regressions: Vec<ActiveRegression>,
@@ -39,6 +43,8 @@ pub(crate) struct Signals {
     pub(crate) shocks: Vec<Shock>,
     pub(crate) monitors: Vec<Monitor>,
     pub(crate) events: Vec<(Timestamp, String)>,
+    /// Values of steps that are over, by series. The past does not change, but by a lever, which forgets them.
+    memory: RefCell<HashMap<String, Steps>>,
     /// Requests of the running rate-limit period, by vendor.
     periods: BTreeMap<&'static str, (i64, u64)>,
 }
@@ -52,6 +58,20 @@ impl Signals {
         }
         entry.1 += 1;
         entry.1
+    }
+
+    /// What is known of a series. Whoever takes it puts it back.
+    pub(super) fn remembered(&self, series: &str) -> Steps {
+        self.memory.borrow_mut().remove(series).unwrap_or_default()
+    }
+
+    pub(super) fn remember(&self, series: String, steps: Steps) {
+        self.memory.borrow_mut().insert(series, steps);
+    }
+
+    /// A lever bent what may have been remembered.
+    pub(crate) fn forget(&mut self) {
+        self.memory.get_mut().clear();
     }
 
     pub(crate) fn silent(&self, cluster: &str, at: Timestamp) -> bool {

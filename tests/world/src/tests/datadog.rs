@@ -65,9 +65,14 @@ fn keys_and_queries_are_checked() {
 #[test]
 fn history_is_there_and_the_same_every_time() {
     let world = world();
-    let week = values(&query(&world, ALL, 7 * 24 * 60));
-    assert!(week.len() > 10_000);
-    assert!(week.len() < 7 * 24 * 60, "some minutes are missing");
+    let day = values(&query(&world, ALL, 24 * 60));
+    assert!(day.len() > 1_400);
+    assert!(day.len() < 24 * 60, "some minutes are missing");
+    // Of a longer time there are as many points, each of several minutes.
+    let answer = query(&world, ALL, 7 * 24 * 60);
+    assert_eq!(answer["series"][0]["interval"], 420);
+    let week = values(&answer);
+    assert!((1_400..1_500).contains(&week.len()), "{}", week.len());
     assert_eq!(week, values(&query(&world, ALL, 7 * 24 * 60)));
     let ratio = total(&world, BAD, 24 * 60) / total(&world, ALL, 24 * 60);
     assert!((0.000_15..0.000_25).contains(&ratio), "{ratio}");
@@ -77,6 +82,64 @@ fn history_is_there_and_the_same_every_time() {
     let (highest, lowest) =
         (week.iter().copied().fold(0.0, f64::max), week.iter().copied().fold(1e9, f64::min));
     assert!(highest / lowest > 1.8, "day and night differ");
+}
+
+/// What was answered once is answered again, but for what a lever bent meanwhile.
+#[test]
+fn steps_of_five_minutes_are_remembered_until_a_lever_bends_them() {
+    let world = world();
+    let p95 = format!("{P95}.rollup(300)");
+    let before = values(&query(&world, &p95, 24 * 60));
+    assert_eq!(before, values(&query(&world, &p95, 24 * 60)));
+    world.make_restless(CLUSTER, 0.3);
+    let restless = values(&query(&world, &p95, 24 * 60));
+    let spread =
+        |all: &[f64]| all.iter().copied().fold(0.0, f64::max) / all.iter().copied().fold(1e9, f64::min);
+    assert!(spread(&restless) > 1.5 * spread(&before), "{} {}", spread(&restless), spread(&before));
+    world.regress(
+        CLUSTER,
+        Regression { from_version: "1.30.1".to_owned(), error_factor: 1.0, latency_factor: 3.0 },
+    );
+    wait(&world, 3600);
+    let after = values(&query(&world, &p95, 24 * 60));
+    assert_eq!(after[..after.len() - 13], restless[12..restless.len() - 1], "the past stays");
+    assert!(mean(&world, &p95, 50) > 2.0 * mean(&world, &p95, 24 * 60));
+}
+
+#[test]
+fn the_older_mode_counts_by_another_name_and_its_gauge_only_grows() {
+    let world = world();
+    let count = mean(&world, ALL, 60);
+    let legacy = ALL.replace("request.count", "request.count.total");
+    assert_eq!(query(&world, &legacy, 60)["series"], json!([]));
+    world.report_in_the_older_mode(CLUSTER);
+    assert!((mean(&world, &legacy, 60) / count - 1.0).abs() < 1e-9);
+    let gauge = values(&query(&world, ALL, 60));
+    assert!(gauge.windows(2).all(|two| two[0] < two[1]), "{gauge:?}");
+}
+
+#[test]
+fn the_proxies_have_their_own_memory_and_processor_time() {
+    let world = world();
+    let used = |metric: &str, container: &str| {
+        mean(
+            &world,
+            &format!("sum:{metric}{{kube_cluster_name:{CLUSTER},kube_container_name:{container}}}"),
+            60,
+        )
+    };
+    let memory = "kubernetes.memory.usage";
+    assert!(used(memory, "istio-proxy") > 1.5 * used(memory, "discovery"));
+    assert!(used("kubernetes.cpu.usage.total", "istio-proxy") > 1e8);
+}
+
+#[test]
+fn datadog_has_nothing_from_before_its_beginning() {
+    let mut spec = crate::WorldSpec::healthy(1, "1.30.1");
+    spec.metrics_since = Some(spec.start - jiff::SignedDuration::from_hours(2));
+    let world = World::new(spec);
+    let hours = values(&query(&world, ALL, 300));
+    assert!((100..=121).contains(&hours.len()), "{}", hours.len());
 }
 
 #[test]
