@@ -4,9 +4,11 @@ mod baseline;
 mod controls;
 pub mod counts;
 mod evidence;
+mod limits;
 mod metric;
 mod null;
 mod rules;
+mod sensitivity;
 mod series;
 mod spread;
 mod timeline;
@@ -15,11 +17,13 @@ mod window;
 
 pub use controls::{Beside, MIN_CONTROLS, beside};
 pub use evidence::{Evidence, LookEvidence};
+pub use limits::{BROKEN_MINUTES, Broken, broken};
 pub use metric::{
     ControlEvidence, FAIL_AT, LOOKS, Metric, MetricVerdict, Record, Tolerance, evidence, judge_beside,
     judge_beside_evidence, judge_metric,
 };
 pub use rules::{CRITICAL, Ground, POOLED, Sign, TOGETHER, TWICE, grounds};
+pub use sensitivity::{FalseRollbacks, Past, Sensitivity, false_rollback_rate, sensitivity};
 pub use series::{Series, SeriesError};
 pub use timeline::Times;
 pub use verdict::{SoakOutcome, SoakVerdict};
