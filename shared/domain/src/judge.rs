@@ -4,10 +4,12 @@ mod baseline;
 mod controls;
 pub mod counts;
 mod evidence;
+mod limits;
 mod metric;
 mod null;
 mod pool;
 mod rules;
+mod sensitivity;
 mod series;
 mod spread;
 mod timeline;
@@ -16,12 +18,14 @@ mod window;
 
 pub use controls::{Beside, MIN_CONTROLS, beside};
 pub use evidence::{Evidence, LookEvidence};
+pub use limits::{BROKEN_MINUTES, Broken, broken};
 pub use metric::{
     ControlEvidence, FAIL_AT, LOOKS, Metric, MetricVerdict, Record, Tolerance, evidence, judge_beside,
     judge_beside_evidence, judge_metric,
 };
 pub use pool::settles;
 pub use rules::{CRITICAL, Ground, POOLED, Sign, TOGETHER, TWICE, grounds};
+pub use sensitivity::{FalseRollbacks, Past, Sensitivity, false_rollback_rate, sensitivity};
 pub use series::{Series, SeriesError};
 pub use timeline::Times;
 pub use verdict::{SoakOutcome, SoakVerdict};

@@ -109,27 +109,51 @@ impl Evidence {
 
     /// The same, had the soak been worse by so much.
     pub fn shifted(&self, more: f64, margin: f64) -> f64 {
-        let reach = |look: &LookEvidence, s: usize| {
-            let shift = look.shift[s] + more;
-            if shift > margin { (shift / look.scale[s]).min(MOST) } else { 0.0 }
-        };
-        let of = |looks: &[LookEvidence]| {
+        self.of_shifts(|look| Some(&look.shift), more, margin).unwrap_or(0.0)
+    }
+
+    /// The strength of the pseudo-change with this number, had it been worse by so much; `None` where it is unknown.
+    pub(super) fn placebo(&self, number: usize, more: f64, margin: f64) -> Option<f64> {
+        let is_known =
+            |look: &LookEvidence| look.placebos.get(number).is_some_and(|shift| !shift[0].is_nan());
+        if !self.looks.iter().all(is_known) {
+            return None;
+        }
+        self.of_shifts(|look| look.placebos.get(number), more, margin)
+    }
+
+    fn of_shifts<'a>(
+        &'a self,
+        shift: impl Fn(&'a LookEvidence) -> Option<&'a [f64; STATISTICS]>,
+        more: f64,
+        margin: f64,
+    ) -> Option<f64> {
+        let mut reached = Vec::with_capacity(self.looks.len());
+        for look in &self.looks {
+            let (mut each, shift) = ([0.0; STATISTICS], shift(look)?);
+            for (s, slot) in each.iter_mut().enumerate() {
+                let shift = shift[s] + more;
+                *slot = if shift > margin { (shift / look.scale[s]).min(MOST) } else { 0.0 };
+            }
+            reached.push(each);
+        }
+        let of = |looks: &[[f64; STATISTICS]]| {
             let mut each = [0.0; STATISTICS];
             for (s, slot) in each.iter_mut().enumerate() {
                 *slot = match looks {
-                    [first, second] => reach(first, s).min(reach(second, s) / CONFIRM),
-                    [only] => reach(only, s) / ALONE,
+                    [first, second] => first[s].min(second[s] / CONFIRM),
+                    [only] => only[s] / ALONE,
                     _ => 0.0,
                 };
             }
             each.sort_unstable_by(|one, other| other.total_cmp(one));
             each.iter().zip(WEIGHTS).map(|(reached, weight)| reached * weight).sum()
         };
-        let best: f64 = match self.looks.as_slice() {
+        let best: f64 = match reached.as_slice() {
             [only] => of(std::slice::from_ref(only)),
             looks => looks.windows(2).map(of).fold(0.0, f64::max),
         };
-        best / self.tail
+        Some(best / self.tail)
     }
 }
 

@@ -125,25 +125,35 @@ pub fn evidence(metric: &Metric<'_>, times: Times, direction: Direction) -> Opti
 }
 
 fn weigh(metric: &Metric<'_>, times: Times, direction: Direction) -> (Scale, Option<Evidence>) {
-    let past = metric.before.between(metric.before.start(), times.change);
-    let scale = Scale::of(metric.kind, &past);
     let grid = Grid::of(metric.before.step());
-    let soak = metric.after.between(times.settled, times.until);
-    let length = soak.values().len();
+    let length = metric.after.between(times.settled, times.until).values().len();
     let mut lengths: Vec<usize> =
         LOOKS.iter().map(|minutes| grid.points(*minutes)).filter(|points| *points <= length).collect();
     if lengths.is_empty() && length > 0 {
         lengths.push(length);
     }
+    weigh_looks(metric, times, direction, &lengths)
+}
+
+/// The same with looks of these lengths, in points; of a soak that ends earlier the placebos are known, and no shift.
+pub(super) fn weigh_looks(
+    metric: &Metric<'_>,
+    times: Times,
+    direction: Direction,
+    lengths: &[usize],
+) -> (Scale, Option<Evidence>) {
+    let past = metric.before.between(metric.before.start(), times.change);
+    let scale = Scale::of(metric.kind, &past);
+    let soak = metric.after.between(times.settled, times.until);
     let found = match metric.record {
         Record::UpToTheChange if times.settled.saturating_sub(times.change) > LONGEST_RESTART => None,
         Record::UpToTheChange => {
             let line = Timeline::of(&past, &soak, times, scale, direction);
-            null::continuous(&line, &lengths)
+            null::continuous(&line, lengths)
         }
         Record::OfAnotherTime => {
             let values = |series: &Series| scale.all(series.values(), direction);
-            null::elsewhere(&values(&past), &values(&soak), &lengths, grid)
+            null::elsewhere(&values(&past), &values(&soak), lengths, Grid::of(metric.before.step()))
         }
     };
     (scale, found)

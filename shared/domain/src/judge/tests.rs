@@ -6,7 +6,7 @@ use super::*;
 
 const STEP: i64 = 300;
 const DAY: i64 = 86_400;
-const CHANGE: i64 = 1_700_000_100;
+pub(super) const CHANGE: i64 = 1_700_000_100;
 const TIMES: Times = Times { change: CHANGE, settled: CHANGE + 600, until: CHANGE + 600 + 7_200 };
 
 /// Noise between -1 and 1 that is the same in every run.
@@ -21,7 +21,7 @@ fn noise(seed: u64, n: i64) -> f64 {
 }
 
 /// Days of 5-minute points: a daily pattern of 30 % and noise of `wild`, with the soak multiplied.
-fn series(seed: u64, days: i64, wild: f64, factor: f64) -> Series {
+pub(super) fn series(seed: u64, days: i64, wild: f64, factor: f64) -> Series {
     let start = CHANGE - days * DAY;
     let points: Vec<(i64, f64)> = (0..(TIMES.until - start) / STEP)
         .map(|n| {
@@ -35,7 +35,7 @@ fn series(seed: u64, days: i64, wild: f64, factor: f64) -> Series {
     Series::from_points(STEP, &points).unwrap()
 }
 
-fn latency(series: &Series) -> Metric<'_> {
+pub(super) fn latency(series: &Series) -> Metric<'_> {
     Metric {
         name: "p95 latency",
         kind: MetricKind::Latency,
