@@ -28,7 +28,6 @@ pub mod checks;
 pub mod compatibility;
 pub mod flux_chain;
 pub mod freeze;
-pub mod judge;
 pub mod look;
 pub mod manifest;
 pub mod notification;
@@ -43,6 +42,8 @@ pub mod skew;
 pub mod soak;
 pub mod text;
 pub mod upgrade_path;
+
+pub use guard_judge as judge;
 
 pub use batch_order::{OrderError, in_order};
 pub use budget::Budget;

@@ -6,6 +6,7 @@
 
 mod batch;
 mod cluster;
+mod early;
 mod errors;
 mod metric;
 

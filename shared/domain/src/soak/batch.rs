@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::cluster::{Beside, Found, Seen, beside};
+use super::early;
 use super::metric::{MetricHistory, STEP, SoakMetric};
 use crate::ValidationConfig;
 use crate::judge::{Ground, MetricVerdict, SoakOutcome, SoakVerdict, Times, grounds, settles};
@@ -61,20 +62,20 @@ pub fn judge(
     moment: Moment,
     validation: &ValidationConfig,
 ) -> Vec<SoakVerdict> {
-    let mut environments: BTreeMap<&str, Beside> = BTreeMap::new();
+    let mut environments: BTreeMap<&str, Environment<'_>> = BTreeMap::new();
     for cluster in clusters {
         environments.entry(cluster.environment).or_insert_with(|| {
             let of = controls.iter().filter(|control| control.environment == cluster.environment);
-            beside(&of.filter_map(|control| control.history).collect::<Vec<_>>(), moment)
+            let controls: Vec<&MetricHistory> = of.filter_map(|control| control.history).collect();
+            Environment { beside: beside(&controls, moment), controls }
         });
     }
-    let none = Beside::new();
     let seen: Vec<Option<Seen>> = clusters
         .iter()
         .map(|cluster| {
-            let beside = environments.get(cluster.environment).unwrap_or(&none);
+            let environment = environments.get(cluster.environment)?;
             let thresholds = validation.thresholds_of(cluster.environment);
-            Some(Seen::of(cluster.history?, beside, moment, thresholds))
+            Some(Seen::of(cluster.history?, &environment.beside, moment, thresholds))
         })
         .collect();
     let all = |alone: bool| -> Vec<Option<Ground>> {
@@ -83,16 +84,59 @@ pub fn judge(
         grounds(&signs)
     };
     let (found, alone) = (all(false), all(true));
-    seen.iter()
+    clusters
+        .iter()
+        .zip(&seen)
         .zip(found.iter().zip(&alone))
-        .map(|(own, (ground, alone))| match own {
-            None => verdict(
-                SoakOutcome::Insufficient,
-                vec!["Datadog has no request series since the change".to_owned()],
-            ),
-            Some(own) => one(own, &seen, *ground, *alone, moment),
+        .map(|((cluster, own), (ground, alone))| {
+            let environment = environments.get(cluster.environment);
+            match (own, cluster.history, environment) {
+                (Some(own), Some(history), Some(environment)) => at_once(own, history, environment, moment)
+                    .unwrap_or_else(|| one(own, &seen, *ground, *alone, moment)),
+                _ => verdict(
+                    SoakOutcome::Insufficient,
+                    vec!["Datadog has no request series since the change".to_owned()],
+                ),
+            }
         })
         .collect()
+}
+
+/// The clusters of one environment that were not upgraded.
+struct Environment<'a> {
+    controls: Vec<&'a MetricHistory>,
+    beside: Beside,
+}
+
+/// What cannot wait: a limit that is broken, and before the end what is plain.
+fn at_once(
+    own: &Seen,
+    history: &MetricHistory,
+    environment: &Environment<'_>,
+    moment: Moment,
+) -> Option<SoakVerdict> {
+    if let Some(broken) = early::limit(history, moment, &own.thresholds) {
+        let mut words = format!(
+            "5xx: {:.0} of {:.0} requests failed within {} minutes, the limit is {:.1} %",
+            broken.counts.errors,
+            broken.counts.requests,
+            (broken.until - broken.from) / 60,
+            own.thresholds.error_rate_limit * 100.0
+        );
+        if early::is_outside(&environment.controls, moment, &own.thresholds) {
+            words.push_str("; clusters that were not upgraded broke it too");
+            return Some(verdict(SoakOutcome::External, vec![words]));
+        }
+        return Some(verdict(SoakOutcome::Fail, vec![words]));
+    }
+    if moment.is_over {
+        return None;
+    }
+    let (metric, found) = early::plain(own, history, &environment.beside, moment)?;
+    let mut reasons = vec![format!("{} is plainly worse, at two looks one after the other", metric.name())];
+    reasons.extend((metric == SoakMetric::Errors).then(|| own.errors.words(&own.thresholds)));
+    reasons.extend(found.reasons.first().cloned());
+    Some(verdict(SoakOutcome::Fail, reasons))
 }
 
 fn verdict(outcome: SoakOutcome, reasons: Vec<String>) -> SoakVerdict {

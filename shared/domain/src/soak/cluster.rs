@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::batch::Moment;
+use super::early;
 use super::errors::Errors;
 use super::metric::{MetricHistory, SoakMetric};
 use crate::Thresholds;
@@ -17,7 +18,7 @@ const DAY: i64 = 86_400;
 const WAS_THERE: f64 = 0.5;
 
 /// The evidence of the clusters that were not upgraded, by metric, for each window of the soak.
-pub(super) type Beside = BTreeMap<(SoakMetric, i64), ControlEvidence>;
+pub(super) type Beside = BTreeMap<(SoakMetric, i64, i64), ControlEvidence>;
 
 /// One metric of one cluster.
 #[derive(Debug, Clone)]
@@ -61,11 +62,26 @@ pub(super) fn beside(controls: &[&MetricHistory], moment: Moment) -> Beside {
     for kind in SoakMetric::ALL {
         let series: Vec<_> = controls.iter().map(|history| kind.series(history)).collect();
         let metrics: Vec<Metric<'_>> = series.iter().map(|series| metric(kind, series)).collect();
-        for times in moment.windows() {
-            all.insert((kind, times.settled), ControlEvidence::of(&metrics, times, kind.bad()));
+        let early = if moment.is_over { Vec::new() } else { early::looks(moment) };
+        for times in moment.windows().into_iter().chain(early) {
+            let key = (kind, times.settled, times.until);
+            all.entry(key).or_insert_with(|| ControlEvidence::of(&metrics, times, kind.bad()));
         }
     }
     all
+}
+
+/// One metric in one window of the soak, beside the controls.
+pub(super) fn judged(
+    kind: SoakMetric,
+    series: &Series,
+    beside: &Beside,
+    times: Times,
+    thresholds: &Thresholds,
+) -> MetricVerdict {
+    let none = ControlEvidence::default();
+    let controls = beside.get(&(kind, times.settled, times.until)).unwrap_or(&none);
+    judge_beside_evidence(&metric(kind, series), controls, times, kind.tolerance(thresholds))
 }
 
 impl Seen {
@@ -88,11 +104,7 @@ impl Seen {
             if !was_there && !kind.is_required() {
                 continue;
             }
-            let none = ControlEvidence::default();
-            let judged = |times: Times| {
-                let controls = beside.get(&(kind, times.settled)).unwrap_or(&none);
-                judge_beside_evidence(&metric(kind, &series), controls, times, kind.tolerance(&thresholds))
-            };
+            let judged = |times: Times| judged(kind, &series, beside, times, &thresholds);
             let worst = moment.windows().into_iter().map(judged).reduce(|one, other| {
                 let order = |verdict: &MetricVerdict| (rank(verdict.outcome), verdict.strength);
                 if order(&other) > order(&one) { other } else { one }

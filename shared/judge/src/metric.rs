@@ -188,6 +188,9 @@ pub fn judge_beside(
     judge_beside_evidence(metric, &ControlEvidence::of(controls, times, metric.bad), times, tolerance)
 }
 
+/// A share of errors that rose by at most so many times what it did elsewhere rose for the same reason.
+const ALIKE: f64 = 2.0;
+
 /// What the controls of a metric show, for all clusters that are judged beside them.
 #[derive(Debug, Clone, Default)]
 pub struct ControlEvidence(Vec<(Direction, Vec<Evidence>)>);
@@ -264,11 +267,21 @@ fn one_direction(
     let (margin, limit) = tolerance.on(scale, metric.kind);
     let alone = evidence.strength(margin);
     let compared = beside(&evidence, theirs, margin);
+    // A cause that is shared hits each cluster by as much as it can: errors of one rise by a half more than those of another.
+    let is_like_theirs = metric.kind == MetricKind::ErrorRate
+        && compared.as_ref().is_some_and(|compared| {
+            compared.have_moved
+                && evidence
+                    .looks
+                    .iter()
+                    .zip(&compared.controls.looks)
+                    .all(|(own, theirs)| own.shift[0] <= ALIKE * theirs.shift[0])
+        });
     let (evidence, moved) = match compared {
         Some(compared) => (compared.evidence, compared.have_moved.then_some(compared.controls)),
         None => (evidence, None),
     };
-    let strength = evidence.strength(margin);
+    let strength = if is_like_theirs { 0.0 } else { evidence.strength(margin) };
     let unknown = evidence.looks.iter().find(|look| !look.is_known());
     let words = Words { metric, scale, direction };
     let outcome = if strength >= FAIL_AT {

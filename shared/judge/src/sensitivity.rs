@@ -171,7 +171,7 @@ impl Past {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::tests::{CHANGE, latency, series};
+    use crate::tests::{CHANGE, latency, series};
 
     const TOLERANCE: Tolerance = Tolerance { tolerable: 0.1, intolerable: 0.2 };
 
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(of(&latency(&calm), 2.75), of(&latency(&faulty), 2.75));
         assert_eq!(sensitivity(&latency(&calm), CHANGE - 4 * 86_400 - 72_000, 120, TOLERANCE, 2.75), None);
         assert_eq!(sensitivity(&latency(&calm), i64::MIN, 120, TOLERANCE, 2.75), None);
-        let empty = crate::judge::Series::new(CHANGE - 86_400 * 3, 300, &[None; 800]).unwrap();
+        let empty = crate::Series::new(CHANGE - 86_400 * 3, 300, &[None; 800]).unwrap();
         assert_eq!(sensitivity(&latency(&empty), CHANGE, 120, TOLERANCE, 2.75), None);
     }
 
@@ -233,10 +233,9 @@ mod tests {
                 let at = calm.start() + n * calm.step();
                 Some(if at >= CHANGE - from && at < CHANGE - to { value * 4.0 } else { *value })
             });
-            crate::judge::Series::new(calm.start(), calm.step(), &points.collect::<Vec<_>>()).unwrap()
+            crate::Series::new(calm.start(), calm.step(), &points.collect::<Vec<_>>()).unwrap()
         };
-        let past =
-            |series: &crate::judge::Series| Past::of(&latency(series), CHANGE, 120, TOLERANCE).unwrap();
+        let past = |series: &crate::Series| Past::of(&latency(series), CHANGE, 120, TOLERANCE).unwrap();
         let calm = past(&series(1, 9, 0.05, 1.0));
         let (one, same, other) =
             (past(&with(1, 72_000, 64_800)), past(&with(2, 72_000, 64_800)), past(&with(3, 36_000, 28_800)));
