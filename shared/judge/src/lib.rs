@@ -3,6 +3,7 @@
 mod baseline;
 mod controls;
 pub mod counts;
+mod early;
 mod evidence;
 mod limits;
 mod metric;
@@ -17,6 +18,7 @@ mod verdict;
 mod window;
 
 pub use controls::{Beside, MIN_CONTROLS, beside};
+pub use early::{EARLY, EARLY_MINUTES, Early, Successive, early};
 pub use evidence::{Evidence, LookEvidence};
 pub use limits::{BROKEN_MINUTES, Broken, broken};
 pub use metric::{

@@ -7,7 +7,7 @@ use super::*;
 const STEP: i64 = 300;
 const DAY: i64 = 86_400;
 pub(super) const CHANGE: i64 = 1_700_000_100;
-const TIMES: Times = Times { change: CHANGE, settled: CHANGE + 600, until: CHANGE + 600 + 7_200 };
+pub(super) const TIMES: Times = Times { change: CHANGE, settled: CHANGE + 600, until: CHANGE + 600 + 7_200 };
 
 /// Noise between -1 and 1 that is the same in every run.
 fn noise(seed: u64, n: i64) -> f64 {

@@ -36,6 +36,9 @@ pub(crate) struct Case {
     /// In the direction that is bad.
     pub(crate) evidence: Option<Evidence>,
     pub(crate) margin: f64,
+    pub(crate) is_throughput: bool,
+    /// See [`crate::early::reach`].
+    pub(crate) early: [f64; 5],
     /// What each judge compares with its threshold, by factor.
     pub(crate) scores: BTreeMap<u8, [f64; FACTORS.len()]>,
 }
@@ -108,5 +111,7 @@ fn case(pair: &Pair, windows: &Windows, group: String, source: String, is_offici
     };
     scores.insert(Judge::Percent as u8, of(percent_of));
     scores.insert(Judge::MannWhitney as u8, of(mann_whitney_of));
-    Case { group, source, is_official, weight: 1.0, evidence, margin, scores }
+    let is_throughput = pair.kind == MetricKind::Throughput;
+    let early = crate::early::reach(&metric_of(pair, windows), pair.times.change, tolerance);
+    Case { group, source, is_official, weight: 1.0, evidence, margin, is_throughput, early, scores }
 }

@@ -6,6 +6,7 @@
 
 mod batches;
 mod dense;
+mod early;
 mod folds;
 mod shocks;
 
@@ -85,6 +86,8 @@ fn run(folder: &Path) -> Result<(), SetError> {
             }
         }
     }
+    println!("\n## The early end\n");
+    early::print(&cases);
     println!("\n## Simulated batches\n");
     batches::print(&cases);
     println!("\n## Controls\n");

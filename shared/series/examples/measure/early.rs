@@ -1,0 +1,47 @@
+//! The early end: what two successive looks of a soak's first hour show where nothing was changed, and where all of it was
+//! worse.
+
+use guard_domain::judge::{EARLY, EARLY_MINUTES, Metric, Successive, Times, Tolerance};
+
+use crate::dense::Case;
+
+/// By so much all of the hour is worse; by the first it is as it was.
+const FACTORS: [f64; 5] = [1.0, 1.5, 2.0, 3.0, 5.0];
+const BARS: [f64; 6] = [4.0, 6.0, 8.0, 10.0, EARLY, 20.0];
+/// The soak, seconds.
+const HOUR: i64 = 3_600;
+
+/// The most that any two successive looks of the hour show, by factor.
+pub(crate) fn reach(metric: &Metric<'_>, at: i64, tolerance: Tolerance) -> [f64; FACTORS.len()] {
+    let step = i64::from(EARLY_MINUTES) * 60;
+    let direction = metric.bad.each()[0];
+    let mut most = [0.0_f64; FACTORS.len()];
+    for n in 2..=HOUR / step {
+        let times = Times { change: at, settled: at, until: at + n * step };
+        let Some(looks) = Successive::of(metric, times, tolerance, direction) else { continue };
+        for (most, factor) in most.iter_mut().zip(FACTORS) {
+            *most = most.max(looks.reach([factor.ln(); 2]));
+        }
+    }
+    most
+}
+
+pub(crate) fn print(cases: &[Case]) {
+    println!(
+        "| deviations | nothing changed | of them throughput | x1.5 | x2 | x3 | x5 |\n|---|---|---|---|---|---|---|"
+    );
+    for bar in BARS {
+        let over = |n: usize| move |case: &Case| case.early.get(n).is_some_and(|reached| *reached > bar);
+        let dense = |case: &Case| !case.is_official;
+        let throughput =
+            cases.iter().filter(|case| dense(case) && case.is_throughput && over(0)(case)).count();
+        let all = cases.iter().filter(|case| dense(case) && over(0)(case)).count();
+        let found: Vec<String> =
+            (1..FACTORS.len()).map(|n| format!("{:.1}", crate::share(cases, dense, over(n)))).collect();
+        println!(
+            "| {bar} | {:.3} ({all}) | {throughput} | {} |",
+            crate::share(cases, dense, over(0)),
+            found.join(" | ")
+        );
+    }
+}
