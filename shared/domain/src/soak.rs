@@ -9,10 +9,11 @@ mod cluster;
 mod early;
 mod errors;
 mod metric;
+mod together;
 
 pub use crate::judge::{SoakOutcome, SoakVerdict};
 pub use batch::{Moment, Soaked, judge};
-pub use metric::{HISTORY_DAYS, MetricHistory, STEP, SoakMetric};
+pub use metric::{EARLY_DAYS, HISTORY_DAYS, MetricHistory, STEP, SoakMetric};
 
 #[cfg(test)]
 mod tests;

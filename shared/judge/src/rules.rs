@@ -77,6 +77,12 @@ impl Ground {
     }
 }
 
+/// How many clusters of a batch must show the same metric: two of a dozen are no chance, and of two hundred healthy ones
+/// two are. One healthy metric in 300 reaches [`TWICE`]; with these numbers fewer than one batch in 400 does by chance.
+fn enough(clusters: usize) -> usize {
+    2 + clusters / 25
+}
+
 /// For each cluster of a batch, why it is taken back; `None` where nothing is enough.
 pub fn grounds(clusters: &[Vec<Sign>]) -> Vec<Option<Ground>> {
     let pooled = pooled(clusters);
@@ -86,10 +92,10 @@ pub fn grounds(clusters: &[Vec<Sign>]) -> Vec<Option<Ground>> {
         .map(|(n, signs)| {
             let others =
                 || clusters.iter().enumerate().filter(move |(m, _)| *m != n).flat_map(|(_, signs)| signs);
-            let twice = signs
-                .iter()
-                .filter(|sign| sign.strength >= TWICE)
-                .find(|sign| others().any(|other| other.metric == sign.metric && other.strength >= TWICE));
+            let twice = signs.iter().filter(|sign| sign.strength >= TWICE).find(|sign| {
+                let alike = others().filter(|other| other.metric == sign.metric && other.strength >= TWICE);
+                alike.count() + 1 >= enough(clusters.len())
+            });
             let together: Vec<usize> =
                 signs.iter().filter(|sign| sign.strength >= TOGETHER).map(|sign| sign.metric).collect();
             let critical = signs.iter().find(|sign| sign.is_critical && sign.strength >= CRITICAL);
@@ -151,6 +157,13 @@ mod tests {
         let calm = Sign { z: -1.0, shift: -0.1, ..sign(1, 0.0) };
         let found = grounds(&[vec![sign(1, 3.5)], vec![calm], vec![sign(1, 3.6)]]);
         assert_eq!(found, [Some(Ground::Twice(1)), None, Some(Ground::Twice(1))]);
+        // Of a hundred clusters two do by chance, and six do not.
+        let of_hundred = |worse: usize| {
+            let signs: Vec<Vec<Sign>> =
+                (0..100).map(|n| vec![if n < worse { sign(1, 3.5) } else { calm }]).collect();
+            grounds(&signs).iter().flatten().count()
+        };
+        assert_eq!((of_hundred(2), of_hundred(5), of_hundred(6)), (0, 0, 6));
     }
 
     #[test]

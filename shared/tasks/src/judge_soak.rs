@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use guard_domain::look::{Look, SoakTime, Then, look};
-use guard_domain::soak::{self, HISTORY_DAYS, MetricHistory, Moment, Soaked};
+use guard_domain::soak::{self, EARLY_DAYS, HISTORY_DAYS, MetricHistory, Moment, Soaked};
 use guard_domain::{ClusterId, ClusterRecord, Phase, Plan};
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::decide::{Decision, Output, next_step};
 use crate::ledger::{Ledger, QuestionEntry, RunRef, SoakEntry};
 use crate::task::Task;
-use crate::{Context, HistoryReader, TaskError};
+use crate::{Context, HistoryAsked, HistoryReader, TaskError};
 
 /// The task.
 pub struct JudgeSoak {
@@ -167,9 +167,16 @@ impl JudgeSoak {
             until: now.min(soak.until),
             is_over: now >= soak.until,
         };
-        let from = moment.changed_at - SignedDuration::from_hours(24 * HISTORY_DAYS);
+        // In between only what cannot wait is looked for: that needs the critical metrics, and no seasons.
+        let (asked, days) = if moment.is_over {
+            (HistoryAsked::All, HISTORY_DAYS)
+        } else {
+            (HistoryAsked::Critical, EARLY_DAYS)
+        };
+        let from = moment.changed_at - SignedDuration::from_hours(24 * days);
         let all = [rows, controls].concat();
-        let seen = self.metrics.history(&all, from, moment.until).await.context("read the soak's metrics")?;
+        let seen = self.metrics.history(&all, asked, from, moment.until).await;
+        let seen = seen.context("read the soak's metrics")?;
         Ok((seen, moment))
     }
 

@@ -19,7 +19,7 @@ pub use git::{
     CommitReader, FileReader, MergeRequestReader, MergeRequestWriter, OpenedRequest, Opening, Withdrawn,
 };
 pub use metrics::{
-    HistoryReader, IntegrationReader, MemoryAsked, MemoryReader, MonitorReader, TrafficReader,
+    HistoryAsked, HistoryReader, IntegrationReader, MemoryAsked, MemoryReader, MonitorReader, TrafficReader,
 };
 pub use notify::{Channels, Notifier};
 pub use start::{FirstStart, Start, StartRegister};

@@ -6,7 +6,7 @@ use futures::future::try_join_all;
 use guard_domain::judge::Series;
 use guard_domain::soak::{MetricHistory, STEP};
 use guard_domain::{ClusterId, ClusterRecord};
-use guard_tasks::TaskError;
+use guard_tasks::{HistoryAsked, TaskError};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::client::Client;
@@ -29,10 +29,11 @@ const DURATION: &str = "istio.mesh.request.duration.milliseconds";
 /// The sidecars.
 const PROXY: &str = "kube_container_name:istio-proxy";
 
-/// Seven calls for every fifty clusters and five days, eight with clusters of both modes.
+/// Seven calls for every fifty clusters and five days, five of critical metrics alone; one more with clusters of both modes.
 pub(crate) async fn read(
     client: &Client,
     clusters: &[ClusterRecord],
+    asked: HistoryAsked,
     from: Timestamp,
     to: Timestamp,
 ) -> Result<BTreeMap<ClusterId, MetricHistory>, TaskError> {
@@ -43,7 +44,7 @@ pub(crate) async fn read(
     let distinct: Vec<String> = tags.values().cloned().collect::<BTreeSet<_>>().into_iter().collect();
     let mut found = BTreeMap::new();
     for chunk in distinct.chunks(CLUSTERS_A_QUERY) {
-        found.extend(of_chunk(client, chunk, from, to).await?);
+        found.extend(of_chunk(client, chunk, asked, from, to).await?);
     }
     // Two rows may carry the same tag; both get its history.
     Ok(tags.into_iter().filter_map(|(id, tag)| Some((id, found.get(&tag)?.clone()))).collect())
@@ -52,6 +53,7 @@ pub(crate) async fn read(
 async fn of_chunk(
     client: &Client,
     clusters: &[String],
+    asked: HistoryAsked,
     from: Timestamp,
     to: Timestamp,
 ) -> Result<BTreeMap<String, MetricHistory>, TaskError> {
@@ -74,12 +76,11 @@ async fn of_chunk(
     let legacy = ask(count(LEGACY_COUNT, false, clusters)).await?;
     let (older, newer): (Vec<String>, Vec<String>) =
         clusters.iter().cloned().partition(|cluster| legacy.contains_key(cluster));
-    let mut queries = vec![
-        percentile(95),
-        percentile(99),
-        used("kubernetes.cpu.usage.total"),
-        used("kubernetes.memory.usage"),
-    ];
+    let mut queries = vec![percentile(95), percentile(99)];
+    let is_all = asked == HistoryAsked::All;
+    if is_all {
+        queries.extend([used("kubernetes.cpu.usage.total"), used("kubernetes.memory.usage")]);
+    }
     if !newer.is_empty() {
         queries.extend([count(COUNT, false, &newer), count(COUNT, true, &newer)]);
     }
@@ -87,14 +88,15 @@ async fn of_chunk(
         queries.push(count(LEGACY_COUNT, true, &older));
     }
     let mut answers = try_join_all(queries.into_iter().map(ask)).await?.into_iter();
-    let mut next = || answers.next().unwrap_or_default();
-    let (p95, p99, cpu, memory) = (next(), next(), next(), next());
-    let (mut requests, mut errors) =
-        if newer.is_empty() { (PointsByCluster::new(), PointsByCluster::new()) } else { (next(), next()) };
+    let mut next = |was_asked: bool| {
+        let answer = if was_asked { answers.next() } else { None };
+        answer.unwrap_or_default()
+    };
+    let (p95, p99) = (next(true), next(true));
+    let (cpu, memory) = (next(is_all), next(is_all));
+    let (mut requests, mut errors) = (next(!newer.is_empty()), next(!newer.is_empty()));
     requests.extend(legacy);
-    if !older.is_empty() {
-        errors.extend(next());
-    }
+    errors.extend(next(!older.is_empty()));
 
     let start = from.as_second().div_euclid(STEP).saturating_mul(STEP);
     let length = usize::try_from((to.as_second() - start + STEP - 1) / STEP).unwrap_or(0);

@@ -20,8 +20,8 @@ use guard_domain::soak::MetricHistory;
 use guard_domain::{ClusterId, ClusterRecord, IntegrationMode, MemoryFacts, MonitorFacts, TrafficWindow};
 use guard_http::Transport;
 use guard_tasks::{
-    Context as _, HistoryReader, IntegrationReader, MemoryAsked, MemoryReader, MonitorReader, TaskError,
-    TrafficReader,
+    Context as _, HistoryAsked, HistoryReader, IntegrationReader, MemoryAsked, MemoryReader, MonitorReader,
+    TaskError, TrafficReader,
 };
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -64,10 +64,11 @@ impl HistoryReader for Datadog {
     async fn history(
         &self,
         clusters: &[ClusterRecord],
+        asked: HistoryAsked,
         from: Timestamp,
         to: Timestamp,
     ) -> Result<BTreeMap<ClusterId, MetricHistory>, TaskError> {
-        history::read(&self.client, clusters, from, to)
+        history::read(&self.client, clusters, asked, from, to)
             .await
             .context(format!("read the metrics of {} clusters", clusters.len()))
     }

@@ -2,7 +2,7 @@
 
 use guard_domain::soak::{HISTORY_DAYS, Moment, STEP, SoakVerdict, Soaked, judge};
 use guard_domain::{ClusterId, ClusterRecord, Config};
-use guard_tasks::{ClusterReader as _, HistoryReader as _};
+use guard_tasks::{ClusterReader as _, HistoryAsked, HistoryReader as _};
 use jiff::SignedDuration;
 use serde::Serialize;
 
@@ -59,7 +59,7 @@ pub(super) async fn run(deployment: &Deployment, options: &JudgeOptions) -> Resu
     let secrets = deployment.secrets()?;
     let keys = deployment.ask(|| secrets.read(&secret)).await?;
     let datadog = deployment.datadog(&config, &secret, &keys)?;
-    let seen = deployment.ask(|| datadog.history(&rows, since, until)).await?;
+    let seen = deployment.ask(|| datadog.history(&rows, HistoryAsked::All, since, until)).await?;
 
     let soaked: Vec<Soaked<'_>> = rows
         .iter()
@@ -89,17 +89,14 @@ pub(super) async fn run(deployment: &Deployment, options: &JudgeOptions) -> Resu
 
 /// The document that the functions read, or the file that is named.
 async fn config(deployment: &Deployment) -> Result<Config, Failure> {
-    let (name, text) = match deployment.variable("GUARD_CONFIG_FILE") {
-        Some(file) => {
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| Failure::error(format!("configuration {file}: {error}")))?;
-            (file.clone(), text)
-        }
-        None => {
-            let name = deployment.config_parameter();
-            let text = deployment.config_text(&name).await??;
-            (format!("parameter {name}"), text)
-        }
+    let (name, text) = if let Some(file) = deployment.variable("GUARD_CONFIG_FILE") {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Failure::error(format!("configuration {file}: {error}")))?;
+        (file.clone(), text)
+    } else {
+        let name = deployment.config_parameter();
+        let text = deployment.config_text(&name).await??;
+        (format!("parameter {name}"), text)
     };
     let (config, problems) = crate::validate::document::read(&text);
     match (config, problems.as_slice()) {

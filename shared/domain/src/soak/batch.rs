@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::cluster::{Beside, Found, Seen, beside};
 use super::early;
 use super::metric::{MetricHistory, STEP, SoakMetric};
+use super::together;
 use crate::ValidationConfig;
 use crate::judge::{Ground, MetricVerdict, SoakOutcome, SoakVerdict, Times, grounds, settles};
 
@@ -78,10 +79,10 @@ pub fn judge(
             Some(Seen::of(cluster.history?, &environment.beside, moment, thresholds))
         })
         .collect();
+    let shared = together::shared(&seen);
     let all = |alone: bool| -> Vec<Option<Ground>> {
-        let signs: Vec<_> =
-            seen.iter().map(|seen| seen.as_ref().map(|seen| seen.signs(alone)).unwrap_or_default()).collect();
-        grounds(&signs)
+        let of = |seen: &Option<Seen>| seen.as_ref().map(|seen| seen.signs(alone, &shared));
+        grounds(&seen.iter().map(|seen| of(seen).unwrap_or_default()).collect::<Vec<_>>())
     };
     let (found, alone) = (all(false), all(true));
     clusters
@@ -123,7 +124,7 @@ fn at_once(
             (broken.until - broken.from) / 60,
             own.thresholds.error_rate_limit * 100.0
         );
-        if early::is_outside(&environment.controls, moment, &own.thresholds) {
+        if early::is_broken_outside(&environment.controls, moment, &own.thresholds) {
             words.push_str("; clusters that were not upgraded broke it too");
             return Some(verdict(SoakOutcome::External, vec![words]));
         }
@@ -132,11 +133,8 @@ fn at_once(
     if moment.is_over {
         return None;
     }
-    let (metric, found) = early::plain(own, history, &environment.beside, moment)?;
-    let mut reasons = vec![format!("{} is plainly worse, at two looks one after the other", metric.name())];
-    reasons.extend((metric == SoakMetric::Errors).then(|| own.errors.words(&own.thresholds)));
-    reasons.extend(found.reasons.first().cloned());
-    Some(verdict(SoakOutcome::Fail, reasons))
+    let words = early::plain(history, &environment.controls, moment, &own.thresholds)?;
+    Some(verdict(SoakOutcome::Fail, vec![words]))
 }
 
 fn verdict(outcome: SoakOutcome, reasons: Vec<String>) -> SoakVerdict {

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::batch::Moment;
-use super::early;
 use super::errors::Errors;
 use super::metric::{MetricHistory, SoakMetric};
+use super::together::Shared;
 use crate::Thresholds;
 use crate::judge::{
-    ControlEvidence, Metric, MetricVerdict, Record, Series, Sign, SoakOutcome, Times, judge_beside_evidence,
+    ControlEvidence, Metric, MetricVerdict, Series, Sign, SoakOutcome, Times, judge_beside_evidence,
 };
 
 /// Seconds of a day.
@@ -18,7 +18,7 @@ const DAY: i64 = 86_400;
 const WAS_THERE: f64 = 0.5;
 
 /// The evidence of the clusters that were not upgraded, by metric, for each window of the soak.
-pub(super) type Beside = BTreeMap<(SoakMetric, i64, i64), ControlEvidence>;
+pub(super) type Beside = BTreeMap<(SoakMetric, i64), ControlEvidence>;
 
 /// One metric of one cluster.
 #[derive(Debug, Clone)]
@@ -37,17 +37,6 @@ pub(super) struct Seen {
     pub(super) vanished: Vec<SoakMetric>,
 }
 
-fn metric(metric: SoakMetric, series: &Series) -> Metric<'_> {
-    Metric {
-        name: metric.name(),
-        kind: metric.kind(),
-        bad: metric.bad(),
-        before: series,
-        after: series,
-        record: Record::UpToTheChange,
-    }
-}
-
 /// Share of the points that there are.
 fn coverage(series: &Series, from: i64, to: i64) -> f64 {
     let part = series.between(from, to);
@@ -61,18 +50,16 @@ pub(super) fn beside(controls: &[&MetricHistory], moment: Moment) -> Beside {
     let mut all = Beside::new();
     for kind in SoakMetric::ALL {
         let series: Vec<_> = controls.iter().map(|history| kind.series(history)).collect();
-        let metrics: Vec<Metric<'_>> = series.iter().map(|series| metric(kind, series)).collect();
-        let early = if moment.is_over { Vec::new() } else { early::looks(moment) };
-        for times in moment.windows().into_iter().chain(early) {
-            let key = (kind, times.settled, times.until);
-            all.entry(key).or_insert_with(|| ControlEvidence::of(&metrics, times, kind.bad()));
+        let metrics: Vec<Metric<'_>> = series.iter().map(|series| kind.metric(series)).collect();
+        for times in moment.windows() {
+            all.insert((kind, times.settled), ControlEvidence::of(&metrics, times, kind.bad()));
         }
     }
     all
 }
 
 /// One metric in one window of the soak, beside the controls.
-pub(super) fn judged(
+fn judged(
     kind: SoakMetric,
     series: &Series,
     beside: &Beside,
@@ -80,8 +67,8 @@ pub(super) fn judged(
     thresholds: &Thresholds,
 ) -> MetricVerdict {
     let none = ControlEvidence::default();
-    let controls = beside.get(&(kind, times.settled, times.until)).unwrap_or(&none);
-    judge_beside_evidence(&metric(kind, series), controls, times, kind.tolerance(thresholds))
+    let controls = beside.get(&(kind, times.settled)).unwrap_or(&none);
+    judge_beside_evidence(&kind.metric(series), controls, times, kind.tolerance(thresholds))
 }
 
 impl Seen {
@@ -115,7 +102,7 @@ impl Seen {
     }
 
     /// For the rules across metrics and clusters: by strength beside the controls, or without them.
-    pub(super) fn signs(&self, alone: bool) -> Vec<Sign> {
+    pub(super) fn signs(&self, alone: bool, shared: &Shared) -> Vec<Sign> {
         let sign = |(n, found): (usize, &Found)| {
             let verdict = &found.verdict;
             let tolerable = found.metric.tolerance(&self.thresholds).tolerable;
@@ -126,7 +113,7 @@ impl Seen {
                 metric: n,
                 is_critical: found.metric.is_critical(),
                 strength: if counts { strength } else { 0.0 },
-                z: verdict.z().filter(|_| counts).unwrap_or(f64::NAN),
+                z: verdict.z().filter(|_| counts).unwrap_or(f64::NAN) / shared.of(found.metric),
                 shift: verdict.change().map_or(f64::NAN, |change| change / tolerable),
             }
         };

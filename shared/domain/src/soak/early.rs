@@ -1,20 +1,13 @@
 //! What cannot wait for the end of a soak.
 
 use super::batch::Moment;
-use super::cluster::{Beside, Seen, judged};
+use super::errors::Errors;
 use super::metric::{MetricHistory, STEP, SoakMetric};
 use crate::Thresholds;
-use crate::judge::{Broken, MIN_CONTROLS, MetricVerdict, Times, broken};
+use crate::judge::{Broken, EARLY, MIN_CONTROLS, Metric, broken, early};
 
-/// Deviations of the mean at two looks one after the other, from which on more time would tell nothing new.
-const PLAIN: f64 = 6.0;
-
-/// The looks whose results must agree: of the soak so far, and of a point less.
-pub(super) fn looks(moment: Moment) -> Vec<Times> {
-    let times = moment.times();
-    let before = Times { until: times.until.saturating_sub(STEP), ..times };
-    if before.until > before.settled { vec![before, times] } else { Vec::new() }
-}
+/// Deviations by which the errors of both looks are more than before, from which on more time would tell nothing new.
+const MANY: f64 = 6.0;
 
 /// A limit that is broken. One that was broken before the change too is not the new version's doing.
 pub(super) fn limit(history: &MetricHistory, moment: Moment, thresholds: &Thresholds) -> Option<Broken> {
@@ -26,36 +19,61 @@ pub(super) fn limit(history: &MetricHistory, moment: Moment, thresholds: &Thresh
     in_time(a_day_before, times.change).is_none().then_some(found)
 }
 
-/// As many of the clusters that were not upgraded broke it as make a cause from outside: half of them, two at least.
-pub(super) fn is_outside(controls: &[&MetricHistory], moment: Moment, thresholds: &Thresholds) -> bool {
-    let broke = controls.iter().filter(|history| limit(history, moment, thresholds).is_some()).count();
-    broke >= MIN_CONTROLS && broke * 2 >= controls.len()
+/// Enough of the clusters that were not upgraded suffer it too to make a cause from outside: half of them, two at least.
+fn is_outside(controls: &[&MetricHistory], suffers: impl Fn(&MetricHistory) -> bool) -> bool {
+    let suffering = controls.iter().filter(|history| suffers(history)).count();
+    suffering >= MIN_CONTROLS && suffering * 2 >= controls.len()
 }
 
-/// A critical metric that is plainly worse, with its verdict.
-pub(super) fn plain(
-    own: &Seen,
-    history: &MetricHistory,
-    beside: &Beside,
+/// See [`is_outside`], of a broken limit.
+pub(super) fn is_broken_outside(
+    controls: &[&MetricHistory],
     moment: Moment,
-) -> Option<(SoakMetric, MetricVerdict)> {
-    let looks = looks(moment);
-    SoakMetric::ALL.into_iter().filter(|metric| metric.is_critical()).find_map(|metric| {
-        if metric == SoakMetric::Errors && !own.errors.are_up(&own.thresholds) {
-            return None;
-        }
-        let series = metric.series(history);
-        let tolerable = metric.tolerance(&own.thresholds).tolerable;
-        let mut last = None;
-        for times in &looks {
-            let verdict = judged(metric, &series, beside, *times, &own.thresholds);
-            let is_plain = verdict.z().is_some_and(|z| z > PLAIN)
-                && verdict.change().is_some_and(|change| change > tolerable);
-            if !is_plain {
-                return None;
-            }
-            last = Some(verdict);
-        }
-        last.map(|verdict| (metric, verdict))
+    thresholds: &Thresholds,
+) -> bool {
+    is_outside(controls, |history| limit(history, moment, thresholds).is_some())
+}
+
+/// Errors that are intolerable at two looks one after the other, beyond any doubt, and not elsewhere too.
+fn many_errors(
+    history: &MetricHistory,
+    controls: &[&MetricHistory],
+    moment: Moment,
+    thresholds: &Thresholds,
+) -> Option<String> {
+    let earlier =
+        Moment { until: moment.until.checked_sub(jiff::SignedDuration::from_secs(STEP)).ok()?, ..moment };
+    let intolerable = SoakMetric::Errors.tolerance(thresholds).intolerable;
+    let are_many = |history: &MetricHistory| {
+        [earlier, moment].into_iter().all(|at| {
+            let errors = Errors::of(history, at);
+            errors.rise >= MANY && errors.soak.share().is_some_and(|share| share > intolerable)
+        })
+    };
+    (are_many(history) && !is_outside(controls, are_many))
+        .then(|| Errors::of(history, moment).words(thresholds))
+}
+
+/// A critical metric that is so clearly worse that the end need not be awaited, in words.
+pub(super) fn plain(
+    history: &MetricHistory,
+    controls: &[&MetricHistory],
+    moment: Moment,
+    thresholds: &Thresholds,
+) -> Option<String> {
+    if let Some(words) = many_errors(history, controls, moment, thresholds) {
+        return Some(words);
+    }
+    SoakMetric::ALL.into_iter().filter(|metric| metric.is_critical()).find_map(|kind| {
+        let series = kind.series(history);
+        let theirs: Vec<_> = controls.iter().map(|history| kind.series(history)).collect();
+        let theirs: Vec<Metric<'_>> = theirs.iter().map(|series| kind.metric(series)).collect();
+        let found = early(&kind.metric(&series), &theirs, moment.times(), kind.tolerance(thresholds))?;
+        Some(format!(
+            "{} is worse by {:.0} %, {:.0} deviations at two looks one after the other; from {EARLY:.0} on the end is not awaited",
+            kind.name(),
+            found.change * 100.0,
+            found.z
+        ))
     })
 }

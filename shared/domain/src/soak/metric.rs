@@ -3,13 +3,16 @@
 use std::borrow::Cow;
 
 use crate::Thresholds;
-use crate::judge::{BadDirection, MetricKind, Series, Tolerance};
+use crate::judge::{BadDirection, Metric, MetricKind, Record, Series, Tolerance};
 
 /// Seconds of a point. Datadog answers with at most 1,500 points a series: five days of these.
 pub const STEP: i64 = 300;
 
 /// Days before the change that the judge is given: a season needs seven days before the oldest of its pseudo-changes.
 pub const HISTORY_DAYS: i64 = 9;
+
+/// Days before the change that a look before the end is given: 250 pseudo-changes ten minutes apart, and their windows.
+pub const EARLY_DAYS: i64 = 3;
 
 /// What is measured of one cluster, before and after the change, in points of [`STEP`] seconds. All begin at the same time.
 /// What is missing is a gap; what was never measured has gaps only.
@@ -107,6 +110,18 @@ impl SoakMetric {
                 Tolerance { tolerable: kept(loss), intolerable: kept(loss * 2.0) }
             }
             Self::ProxyCpu | Self::ProxyMemory => twice(thresholds.resource_increase_percent / 100.0),
+        }
+    }
+
+    /// With a series of before and after, as the judge takes it.
+    pub fn metric(self, series: &Series) -> Metric<'_> {
+        Metric {
+            name: self.name(),
+            kind: self.kind(),
+            bad: self.bad(),
+            before: series,
+            after: series,
+            record: Record::UpToTheChange,
         }
     }
 

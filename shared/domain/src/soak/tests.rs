@@ -234,13 +234,13 @@ fn an_early_look_fails_only_what_cannot_wait() {
 fn a_batch_sees_what_one_cluster_cannot() {
     let restless = |seed: u64, factor: f64| {
         let mut one = history(seed, 60, Harm { p95: factor, ..NONE });
-        // Wanders by a tenth from hour to hour.
+        // Wanders by an eighth from hour to hour.
         let points: Vec<Option<f64>> = one
             .latency_p95
             .values()
             .iter()
             .zip(0..)
-            .map(|(value, n): (&f64, i64)| Some(value * (0.07 * noise(seed + 100, n / 12)).exp()))
+            .map(|(value, n): (&f64, i64)| Some(value * (0.12 * noise(seed + 100, n / 12)).exp()))
             .collect();
         one.latency_p95 = Series::new(one.latency_p95.start(), STEP, &points).unwrap();
         one
@@ -252,11 +252,40 @@ fn a_batch_sees_what_one_cluster_cannot() {
     let by_themselves =
         healthy.iter().filter(|one| alone((*one).clone()).outcome == SoakOutcome::Marginal).count();
     let together = verdicts.iter().filter(|verdict| verdict.outcome == SoakOutcome::Marginal).count();
-    assert!(by_themselves > 3 && together * 2 < by_themselves, "{by_themselves} alone, {together} together");
+    assert!(together > 0 && together + 3 <= by_themselves, "{by_themselves} alone, {together} together");
     let worse: Vec<_> = (0..12).map(|seed| restless(seed, 1.25)).collect();
     let failed = judged(&worse, &[], 60, true).iter().filter(|v| v.outcome == SoakOutcome::Fail).count();
     let failed_alone = worse.iter().filter(|one| alone((*one).clone()).outcome == SoakOutcome::Fail).count();
     assert!(failed > failed_alone && failed >= 8, "{failed} together, {failed_alone} alone");
+}
+
+/// People go home from all clusters at the same hour. With a past too short for a season the judge knows it by how far
+/// the clusters moved together at other hours.
+#[test]
+fn what_all_clusters_do_every_evening_is_no_finding() {
+    let since = CHANGE - 36 * 3_600;
+    let evening = |seed: u64| {
+        let mut one = history(seed, 60, NONE);
+        let points: Vec<Option<f64>> = one
+            .requests
+            .values()
+            .iter()
+            .zip(0..)
+            .map(|(value, n)| {
+                let at = one.requests.start() + n * STEP;
+                #[expect(clippy::cast_precision_loss, reason = "seconds of a day")]
+                let of_day = at.rem_euclid(86_400) as f64 / 86_400.0;
+                let load = 1.0 + 0.4 * (of_day * std::f64::consts::TAU).cos();
+                (at >= since).then_some(value * load)
+            })
+            .collect();
+        one.requests = Series::new(one.requests.start(), STEP, &points).unwrap();
+        one
+    };
+    let batch: Vec<_> = (0..60).map(evening).collect();
+    let verdicts = judged(&batch, &[], 60, true);
+    let failed: Vec<_> = verdicts.iter().filter(|verdict| verdict.outcome == SoakOutcome::Fail).collect();
+    assert!(failed.is_empty(), "{failed:?}");
 }
 
 /// A soak of a day is judged by its end too: what begins to hurt after hours is not missed.

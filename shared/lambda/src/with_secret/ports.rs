@@ -10,7 +10,7 @@ use guard_domain::{
     Proposal, TrafficWindow,
 };
 use guard_tasks::{
-    CommitReader, FileReader, HistoryReader, IntegrationReader, MemoryAsked, MemoryReader,
+    CommitReader, FileReader, HistoryAsked, HistoryReader, IntegrationReader, MemoryAsked, MemoryReader,
     MergeRequestReader, MergeRequestWriter, MonitorReader, Notifier, Opening, TaskError, TrafficReader,
     Withdrawn,
 };
@@ -102,10 +102,11 @@ impl<T: HistoryReader> HistoryReader for WithSecret<T> {
     async fn history(
         &self,
         clusters: &[ClusterRecord],
+        asked: HistoryAsked,
         from: Timestamp,
         to: Timestamp,
     ) -> Result<BTreeMap<ClusterId, MetricHistory>, TaskError> {
-        self.call(move |client| async move { client.history(clusters, from, to).await }).await
+        self.call(move |client| async move { client.history(clusters, asked, from, to).await }).await
     }
 }
 

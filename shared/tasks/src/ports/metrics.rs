@@ -31,9 +31,19 @@ pub trait HistoryReader: Send + Sync {
     async fn history(
         &self,
         clusters: &[ClusterRecord],
+        asked: HistoryAsked,
         from: Timestamp,
         to: Timestamp,
     ) -> Result<BTreeMap<ClusterId, MetricHistory>, TaskError>;
+}
+
+/// Which metrics are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistoryAsked {
+    /// Requests, errors and latency.
+    Critical,
+    /// These, and what the proxies use.
+    All,
 }
 
 /// How full memory is.
