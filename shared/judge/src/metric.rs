@@ -277,11 +277,15 @@ fn one_direction(
                     .zip(&compared.controls.looks)
                     .all(|(own, theirs)| own.shift[0] <= ALIKE * theirs.shift[0])
         });
-    let (evidence, moved) = match compared {
-        Some(compared) => (compared.evidence, compared.have_moved.then_some(compared.controls)),
-        None => (evidence, None),
+    let (evidence, moved, have_improved) = match compared {
+        Some(compared) => {
+            let moved = compared.have_moved.then_some(compared.controls);
+            (compared.evidence, moved, compared.have_improved)
+        }
+        None => (evidence, None, false),
     };
-    let strength = if is_like_theirs { 0.0 } else { evidence.strength(margin) };
+    let most = if have_improved { alone } else { f64::INFINITY };
+    let strength = if is_like_theirs { 0.0 } else { evidence.strength(margin).min(most) };
     let unknown = evidence.looks.iter().find(|look| !look.is_known());
     let words = Words { metric, scale, direction };
     let outcome = if strength >= FAIL_AT {
@@ -312,7 +316,7 @@ fn one_direction(
                     words.amount(by)
                 )
             }
-            None => format!("{theirs} have not moved"),
+            None => format!("{theirs} have not become worse"),
         });
     }
     reasons.push(match outcome {
