@@ -2,7 +2,8 @@
 //!
 //! What they share in ordinary times is taken off by a coefficient that the past teaches, shrunk to nothing where it
 //! teaches nothing. Where they visibly move now, all of what they share is taken off: what is left is the new version's,
-//! and if nothing is left the cause is outside.
+//! and if nothing is left the cause is outside. Controls excuse, they do not accuse: that they became better makes no
+//! cluster worse, so only what they became worse by is taken off.
 
 use super::baseline::Baseline;
 use super::evidence::{Evidence, LookEvidence};
@@ -27,16 +28,19 @@ pub struct Beside {
     pub controls: Evidence,
     /// They moved themselves, in the bad direction.
     pub have_moved: bool,
+    /// They became better by more than is tolerable the other way: then nothing fails that does not fail alone.
+    pub have_improved: bool,
 }
 
 /// Takes off what the controls share; `None` with too few of them. All evidence is of the same moment and direction.
 pub fn beside(own: &Evidence, controls: &[Evidence], margin: f64) -> Option<Beside> {
     let middle = middle(own, controls)?;
     let have_moved = middle.strength(margin) >= FAIL_AT * MOVED;
+    let have_improved = middle.looks.iter().any(|look| look.shift[0] < -margin);
     let looks =
         own.looks.iter().zip(&middle.looks).map(|(own, controls)| less(own, controls, have_moved)).collect();
     let baselines: Option<[Baseline; STATISTICS]> = own.baselines;
-    Some(Beside { evidence: Evidence::of(looks, baselines), controls: middle, have_moved })
+    Some(Beside { evidence: Evidence::of(looks, baselines), controls: middle, have_moved, have_improved })
 }
 
 /// The middle of the controls, at the change and at every placebo.
@@ -87,7 +91,8 @@ fn less(own: &LookEvidence, controls: &LookEvidence, whole: bool) -> LookEvidenc
         }
         left
     };
-    let shift = take(&own.shift, &controls.shift);
+    let worse = controls.shift.map(|shift| if shift < 0.0 { 0.0 } else { shift });
+    let shift = take(&own.shift, &worse);
     let placebos = own.placebos.iter().zip(&controls.placebos).map(|(own, controls)| take(own, controls));
     LookEvidence::of(own.minutes, std::iter::once(shift).chain(placebos).collect())
 }

@@ -3,7 +3,6 @@
 mod baseline;
 mod controls;
 pub mod counts;
-mod early;
 mod evidence;
 mod limits;
 mod metric;
@@ -18,9 +17,8 @@ mod verdict;
 mod window;
 
 pub use controls::{Beside, MIN_CONTROLS, beside};
-pub use early::{EARLY, EARLY_MINUTES, Early, Successive, early};
 pub use evidence::{Evidence, LookEvidence};
-pub use limits::{BROKEN_MINUTES, Broken, broken};
+pub use limits::{BROKEN_MINUTES, Broken, EARLY, EARLY_MINUTES, broken};
 pub use metric::{
     ControlEvidence, FAIL_AT, LOOKS, Metric, MetricVerdict, Record, Tolerance, evidence, judge_beside,
     judge_beside_evidence, judge_metric,

@@ -1,10 +1,17 @@
-//! What needs no statistics: a cluster that fails its requests is taken back at once.
+//! What need not wait for the end of a soak: a cluster that fails its requests, and a metric that is plainly worse.
 
 use super::counts::{Counts, MIN_ERRORS};
 use super::series::Series;
 
 /// So many minutes one after the other are no hiccup.
 pub const BROKEN_MINUTES: i64 = 5;
+
+/// Deviations of the mean ([`super::MetricVerdict::z`]) that two looks [`EARLY_MINUTES`] apart must both show, beside a
+/// change that is more than intolerable, to end a soak. Windows of minutes have fatter tails than those of an hour: at 6
+/// one healthy metric in a thousand would end its first hour. Measured, see docs/judge.md.
+pub const EARLY: f64 = 12.0;
+/// Minutes from one look to the next.
+pub const EARLY_MINUTES: u32 = 5;
 
 /// A time in which too many requests failed.
 #[derive(Debug, Clone, Copy, PartialEq)]

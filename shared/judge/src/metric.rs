@@ -1,7 +1,7 @@
 //! The verdict of one metric of one cluster.
 
 use super::baseline::Baseline;
-use super::controls::{MIN_CONTROLS, beside};
+use super::controls::{Beside, MIN_CONTROLS, beside};
 use super::evidence::{Evidence, LookEvidence};
 use super::null;
 use super::series::Series;
@@ -267,21 +267,17 @@ fn one_direction(
     let (margin, limit) = tolerance.on(scale, metric.kind);
     let alone = evidence.strength(margin);
     let compared = beside(&evidence, theirs, margin);
-    // A cause that is shared hits each cluster by as much as it can: errors of one rise by a half more than those of another.
     let is_like_theirs = metric.kind == MetricKind::ErrorRate
-        && compared.as_ref().is_some_and(|compared| {
-            compared.have_moved
-                && evidence
-                    .looks
-                    .iter()
-                    .zip(&compared.controls.looks)
-                    .all(|(own, theirs)| own.shift[0] <= ALIKE * theirs.shift[0])
-        });
-    let (evidence, moved) = match compared {
-        Some(compared) => (compared.evidence, compared.have_moved.then_some(compared.controls)),
-        None => (evidence, None),
+        && compared.as_ref().is_some_and(|compared| suffers_alike(&evidence, compared));
+    let (evidence, moved, have_improved) = match compared {
+        Some(compared) => {
+            let moved = compared.have_moved.then_some(compared.controls);
+            (compared.evidence, moved, compared.have_improved)
+        }
+        None => (evidence, None, false),
     };
-    let strength = if is_like_theirs { 0.0 } else { evidence.strength(margin) };
+    let most = if have_improved { alone } else { f64::INFINITY };
+    let strength = if is_like_theirs { 0.0 } else { evidence.strength(margin).min(most) };
     let unknown = evidence.looks.iter().find(|look| !look.is_known());
     let words = Words { metric, scale, direction };
     let outcome = if strength >= FAIL_AT {
@@ -312,7 +308,7 @@ fn one_direction(
                     words.amount(by)
                 )
             }
-            None => format!("{theirs} have not moved"),
+            None => format!("{theirs} have not become worse"),
         });
     }
     reasons.push(match outcome {
@@ -337,6 +333,12 @@ fn one_direction(
         ),
     });
     MetricVerdict { outcome, strength, alone, direction, scale, reasons, expected, evidence: Some(evidence) }
+}
+
+/// A cause that is shared hits each cluster by as much as it can: errors of one rise by a half more than those of another.
+fn suffers_alike(own: &Evidence, beside: &Beside) -> bool {
+    let mut looks = own.looks.iter().zip(&beside.controls.looks);
+    beside.have_moved && looks.all(|(own, theirs)| own.shift[0] <= ALIKE * theirs.shift[0])
 }
 
 /// A change as large as this is not there, with 95 %.

@@ -281,8 +281,31 @@ fn what_the_controls_suffer_too_comes_from_outside() {
     assert_eq!(of(1.5, &[1.0, 1.0, 1.0]).outcome, SoakOutcome::Fail);
     assert_eq!(of(2.0, &[1.2, 1.2, 1.2]).outcome, SoakOutcome::Fail);
     assert_eq!(of(1.5, &[1.5]).outcome, SoakOutcome::Fail);
+    // Nobody fails because others became better; who was worse before they did still does.
+    assert_ne!(of(1.0, &[0.6, 0.6, 0.6]).outcome, SoakOutcome::Fail);
+    assert_eq!(of(1.5, &[0.6, 0.6, 0.6]).outcome, SoakOutcome::Fail);
     // What only the controls suffer is not ours.
     assert_ne!(of(1.0, &[1.5, 1.5, 1.5]).outcome, SoakOutcome::Fail);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Controls excuse; they do not accuse. That others became better is no fault of this cluster.
+    #[test]
+    fn controls_that_became_better_fail_nobody(
+        seed in 0u64..1 << 40, own in 0.8f64..1.6, theirs in 0.2f64..0.7, kin: bool, wild in 0.0f64..0.3
+    ) {
+        let upgraded = series(seed, 4, wild, own);
+        // Of the same noise as the cluster, or of their own.
+        let theirs: Vec<Series> =
+            (1..4).map(|n| series(if kin { seed } else { seed + n }, 4, wild, theirs)).collect();
+        let controls: Vec<Metric<'_>> = theirs.iter().map(latency).collect();
+        let alone = judged(&upgraded);
+        let beside = judge_beside(&latency(&upgraded), &controls, TIMES, Tolerance::of(MetricKind::Latency));
+        prop_assert!(beside.strength <= alone.strength, "{} {}", alone.strength, beside.strength);
+        prop_assert!(alone.outcome == SoakOutcome::Fail || beside.outcome != SoakOutcome::Fail);
+    }
 }
 
 /// What clusters always do together is learned from their past, and taken off.

@@ -12,7 +12,7 @@ const CONTROLS: usize = 4;
 const MOMENTS: usize = 5_000;
 
 /// Factors of the upgraded cluster and of its controls.
-const SHOCKS: [(f64, f64); 9] = [
+const SHOCKS: [(f64, f64); 11] = [
     (1.0, 1.0),
     (1.2, 1.0),
     (1.5, 1.0),
@@ -22,6 +22,8 @@ const SHOCKS: [(f64, f64); 9] = [
     (1.0, 1.5),
     (1.5, 1.2),
     (2.0, 1.3),
+    (1.0, 0.67),
+    (1.2, 0.67),
 ];
 
 pub(crate) fn print(cases: &[Case]) {
@@ -46,7 +48,7 @@ pub(crate) fn print(cases: &[Case]) {
             let fails_alone = upgraded.strength(margin) >= FAIL_AT;
             alone += usize::from(fails_alone);
             let Some(beside) = beside(&upgraded, &controls, margin) else { continue };
-            let fails = beside.evidence.strength(margin) >= FAIL_AT;
+            let fails = beside.evidence.strength(margin) >= FAIL_AT && (fails_alone || !beside.have_improved);
             fail += usize::from(fails);
             external += usize::from(fails_alone && !fails && beside.have_moved);
         }
