@@ -367,7 +367,12 @@ async fn a_rollout_halts_at_the_first_batch_that_is_not_healthy() {
     let ended = play(&two_batches(), "rollout", json!({"target_version": "1.30.5"}), bad).await;
     assert_eq!(ended.ending, "Halted");
     assert!(ended.cause.contains("batch test is not healthy at 1.30.5"), "{}", ended.cause);
-    assert_eq!(ended.statuses(), [S::FailedUpgradeRolledBack, S::Healthy, S::Healthy, S::Healthy]);
+    assert_eq!(
+        ended.statuses(),
+        [S::FailedUpgradeRolledBack, S::Healthy, S::Healthy, S::Healthy],
+        "{}",
+        ended.cause
+    );
     let rows = ended.house.store.clusters();
     assert!(rows[2..].iter().all(|row| row.current_istio_version.to_string() == "1.29.8"), "dev never began");
 }

@@ -21,7 +21,7 @@ struct Ended {
     audit: String,
 }
 
-/// Three clusters, of which one wanders so much that nothing can be called.
+/// Three clusters, of which one lost a part of its past: nothing can be called by it.
 fn fleet() -> Fleet {
     let mut fleet = Fleet::new(3, 1, None, None).unwrap();
     fleet.config.policy.soak_extensions_max = 1;
@@ -57,8 +57,9 @@ async fn play(
     }
 }
 
-fn restless(house: &House) {
-    house.world.make_restless(VICTIM, 0.5);
+fn torn(house: &House) {
+    let at = |hours: i64| house.service.now() - SignedDuration::from_hours(hours);
+    house.world.lose_metrics(VICTIM, at(10), at(8));
 }
 
 fn is_at(transition: &Transition, state: &str) -> bool {
@@ -76,7 +77,7 @@ fn answers(answer: &'static str) -> impl Fn(&House, &Transition) + Send + Sync +
 
 #[tokio::test(flavor = "current_thread")]
 async fn an_approved_cluster_becomes_healthy() {
-    let ended = play(&fleet(), restless, answers("approve")).await;
+    let ended = play(&fleet(), torn, answers("approve")).await;
     assert_eq!(
         (ended.ending.as_str(), ended.statuses),
         ("SUCCEEDED", vec![S::Healthy; 3]),
@@ -90,7 +91,7 @@ async fn an_approved_cluster_becomes_healthy() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_rejected_cluster_goes_back_and_only_that_one() {
-    let ended = play(&fleet(), restless, answers("reject")).await;
+    let ended = play(&fleet(), torn, answers("reject")).await;
     assert_eq!(ended.ending, "RolledBack", "{}", ended.audit);
     assert_eq!(ended.statuses, [S::Healthy, S::FailedUpgradeRolledBack, S::Healthy]);
     assert!(ended.audit.contains("rejected by robin"), "{}", ended.audit);
@@ -106,7 +107,7 @@ async fn a_question_that_nobody_answers_halts_with_the_locks_held() {
     let note = move |_: &House, transition: &Transition| {
         states.lock().unwrap().extend(transition.state.clone());
     };
-    let ended = play(&fleet(), restless, note).await;
+    let ended = play(&fleet(), torn, note).await;
     assert_eq!(ended.ending, "Halted", "{}", ended.audit);
     let is_left_to_the_state = entered.lock().unwrap().iter().any(|state| state == "NoteUnanswered");
     assert!(
@@ -123,7 +124,7 @@ async fn a_question_that_nobody_answers_halts_with_the_locks_held() {
 #[tokio::test(flavor = "current_thread")]
 async fn the_first_answer_counts_and_the_second_is_refused() {
     let house = House::new(&fleet()).unwrap();
-    restless(&house);
+    torn(&house);
     let service = house.service.clone();
     house.observe(move |transition| {
         if transition.kind == TransitionKind::Entered && is_at(transition, "AwaitDecision") {
@@ -177,7 +178,7 @@ async fn an_answer_that_is_repeated_after_a_lost_reply_is_too_late() {
         (is_drop && !lost.swap(true, Ordering::Relaxed)).then(|| Fault::fails(ErrorName::Transient))
     };
     let house = House::with_faults(&fleet(), hook).unwrap();
-    restless(&house);
+    torn(&house);
     let service = house.service.clone();
     house.observe(move |transition| {
         if transition.kind == TransitionKind::Entered && is_at(transition, "AwaitDecision") {

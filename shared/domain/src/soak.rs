@@ -13,7 +13,7 @@ mod together;
 
 pub use crate::judge::{SoakOutcome, SoakVerdict};
 pub use batch::{Moment, Soaked, judge};
-pub use metric::{EARLY_DAYS, HISTORY_DAYS, MetricHistory, STEP, SoakMetric};
+pub use metric::{EARLY_DAYS, HISTORY_DAYS, MetricHistory, STEP, SoakMetric, next_point};
 
 #[cfg(test)]
 mod tests;

@@ -84,6 +84,8 @@ pub struct MetricVerdict {
     pub alone: f64,
     /// The direction that was worse.
     pub direction: Direction,
+    /// The record before has no gaps worth speaking of.
+    pub(super) is_whole: bool,
     /// What it is compared by.
     pub(super) scale: Scale,
     /// Why, as sentences with numbers.
@@ -166,8 +168,12 @@ const WHOLE: usize = 95;
 /// The record has no gaps worth speaking of: not as a whole, not in its last day, and not just before the change.
 fn is_whole(metric: &Metric<'_>, times: Times) -> bool {
     const SPANS: [i64; 3] = [i64::MAX, 86_400, 7_200];
+    // A record that is young is not one with gaps.
+    let missing = metric.before.values().iter().take_while(|value| value.is_nan()).count();
+    let missing = i64::try_from(missing).unwrap_or(i64::MAX).saturating_mul(metric.before.step());
+    let begin = metric.before.start().saturating_add(missing);
     SPANS.iter().all(|span| {
-        let from = times.change.saturating_sub(*span).max(metric.before.start());
+        let from = times.change.saturating_sub(*span).max(begin);
         let part = metric.before.between(from, times.change);
         part.present().count() * 100 >= part.values().len() * WHOLE
     })
@@ -243,6 +249,7 @@ fn one_direction(
         strength: 0.0,
         alone: 0.0,
         direction,
+        is_whole: is_whole(metric, times),
         scale,
         reasons: vec![format!("{}: {reason}", metric.name)],
         expected: Vec::new(),
@@ -280,6 +287,7 @@ fn one_direction(
     let strength = if is_like_theirs { 0.0 } else { evidence.strength(margin).min(most) };
     let unknown = evidence.looks.iter().find(|look| !look.is_known());
     let words = Words { metric, scale, direction };
+    let is_whole = is_whole(metric, times);
     let outcome = if strength >= FAIL_AT {
         SoakOutcome::Fail
     } else if alone >= FAIL_AT && moved.is_some() {
@@ -291,7 +299,7 @@ fn one_direction(
         ));
     } else if strength < FAIL_AT * QUIET
         && evidence.looks.iter().all(|look| rules_out(look, limit))
-        && is_whole(metric, times)
+        && is_whole
     {
         SoakOutcome::Pass
     } else {
@@ -311,28 +319,18 @@ fn one_direction(
             None => format!("{theirs} have not become worse"),
         });
     }
-    reasons.push(match outcome {
-        SoakOutcome::Fail => format!("strength {strength:.2}: a fail from {FAIL_AT} on"),
-        SoakOutcome::External => {
-            format!("strength {strength:.2} of {FAIL_AT} beside them: the cause is outside")
-        }
-        SoakOutcome::Pass if limit.is_finite() => {
-            format!(
-                "strength {strength:.2} of {FAIL_AT}: a change of {} would have been seen",
-                words.amount(limit)
-            )
-        }
-        SoakOutcome::Pass => format!("strength {strength:.2} of {FAIL_AT}"),
-        _ if strength >= FAIL_AT * QUIET => format!("strength {strength:.2} of {FAIL_AT}: too close to call"),
-        _ if !is_whole(metric, times) => {
-            format!("strength {strength:.2} of {FAIL_AT}: the record before has gaps, so this is no pass")
-        }
-        _ => format!(
-            "strength {strength:.2} of {FAIL_AT}: a change of {} would not surely have been seen",
-            words.amount(limit)
-        ),
-    });
-    MetricVerdict { outcome, strength, alone, direction, scale, reasons, expected, evidence: Some(evidence) }
+    reasons.push(words.conclusion(outcome, strength, limit, is_whole));
+    MetricVerdict {
+        outcome,
+        strength,
+        alone,
+        direction,
+        is_whole,
+        scale,
+        reasons,
+        expected,
+        evidence: Some(evidence),
+    }
 }
 
 /// A cause that is shared hits each cluster by as much as it can: errors of one rise by a half more than those of another.
@@ -367,6 +365,22 @@ impl Words<'_> {
             }
             Scale::Difference => format!("{signed:+.3}"),
         }
+    }
+
+    /// What follows from the strength.
+    fn conclusion(&self, outcome: SoakOutcome, strength: f64, limit: f64, is_whole: bool) -> String {
+        let said = match outcome {
+            SoakOutcome::Fail => return format!("strength {strength:.2}: a fail from {FAIL_AT} on"),
+            SoakOutcome::External => " beside them: the cause is outside".to_owned(),
+            SoakOutcome::Pass if limit.is_finite() => {
+                format!(": a change of {} would have been seen", self.amount(limit))
+            }
+            SoakOutcome::Pass => String::new(),
+            _ if strength >= FAIL_AT * QUIET => ": too close to call".to_owned(),
+            _ if !is_whole => ": the record before has gaps, so this is no pass".to_owned(),
+            _ => format!(": a change of {} would not surely have been seen", self.amount(limit)),
+        };
+        format!("strength {strength:.2} of {FAIL_AT}{said}")
     }
 
     /// What the looks show, of the statistic that shows most.

@@ -6,7 +6,7 @@ use super::float;
 use super::metric::{FAIL_AT, MetricVerdict, QUIET, SURE, Tolerance};
 
 /// Whether a metric that is too close to call on one cluster is well by what all clusters of its batch show: nothing was
-/// seen on this one, what it shows in the middle is tolerable, and what is intolerable is ruled out for the mean of them
+/// seen on this one, its record is whole, what it shows in the middle is tolerable, and what is intolerable is ruled out for the mean of them
 /// all, with 95 %. Two clusters at least.
 ///
 /// Clusters of a batch get the same change, so the mean over m of them has a noise smaller by the root of m. What happens
@@ -22,7 +22,7 @@ pub fn settles(
         verdict.evidence.as_ref()?.looks.last().filter(|look| look.is_known()).cloned()
     };
     let Some(own_look) = last(own) else { return false };
-    if own.strength >= FAIL_AT * QUIET || own_look.shift[0] > margin {
+    if !own.is_whole || own.strength >= FAIL_AT * QUIET || own_look.shift[0] > margin {
         return false;
     }
     // Of one scale and one length, or their shifts are no numbers of one kind.

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use guard_domain::notification::NotificationKind;
+use guard_domain::soak::next_point;
 use guard_domain::{
     ClusterId, ClusterStatus, Direction, NextStep, Phase, Plan, Progress, Verdict, cause_in_words,
     child_name, quarantine,
@@ -466,7 +467,8 @@ async fn start_soak(ledger: &Ledger, run: &RunRef, plan: &Plan) -> Result<(), Ta
     }
     let now = ledger.clock.now();
     let changed_at = ledger.read(&run.run_id, "changed-at").await?.unwrap_or(plan.started_at);
-    ledger
-        .write(run, "soak", &SoakEntry { from: now, until: now + plan.soak(), changed_at, extensions: 0 })
-        .await
+    // On whole points of the metrics: a soak of an hour has an hour of them.
+    let from = next_point(now);
+    let soak = SoakEntry { from, until: from + plan.soak(), changed_at, extensions: 0 };
+    ledger.write(run, "soak", &soak).await
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use guard_domain::look::{Look, SoakTime, Then, look};
-use guard_domain::soak::{self, EARLY_DAYS, HISTORY_DAYS, MetricHistory, Moment, Soaked};
+use guard_domain::soak::{self, EARLY_DAYS, HISTORY_DAYS, MetricHistory, Moment, Soaked, next_point};
 use guard_domain::{ClusterId, ClusterRecord, Phase, Plan};
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -19,6 +19,9 @@ use crate::decide::{Decision, Output, next_step};
 use crate::ledger::{Ledger, QuestionEntry, RunRef, SoakEntry};
 use crate::task::Task;
 use crate::{Context, HistoryAsked, HistoryReader, TaskError};
+
+/// So long after its end a point of Datadog may still grow: agents report every quarter of a minute, and are late.
+const LATE: SignedDuration = SignedDuration::from_mins(2);
 
 /// The task.
 pub struct JudgeSoak {
@@ -80,7 +83,7 @@ impl Task for JudgeSoak {
         let policy = &plan.config.policy;
         let grace = SignedDuration::from_mins(policy.soak_data_grace_minutes.into());
         let time = SoakTime {
-            is_over: now >= soak.until,
+            is_over: moment.is_over,
             gives_up: now >= soak.until + grace,
             extensions_left: policy.soak_extensions_max.saturating_sub(soak.extensions),
         };
@@ -106,7 +109,7 @@ impl Task for JudgeSoak {
                 self.more_time(&run, &plan, soak, now, "extended, too close to call", &lines(&ids)).await?
             }
             Then::StartOver(ids) => {
-                let fresh = SoakEntry { from: now, ..soak };
+                let fresh = SoakEntry { from: next_point(now), until: next_point(now), ..soak };
                 self.more_time(&run, &plan, fresh, now, "held, an outside cause", &lines(&ids)).await?
             }
             Then::Ask(clusters) => {
@@ -164,8 +167,8 @@ impl JudgeSoak {
             changed_at: soak.changed_at,
             from: soak.from,
             // What is judged never grows beyond the soak: later minutes would dilute an early regression.
-            until: now.min(soak.until),
-            is_over: now >= soak.until,
+            until: (now - LATE).min(soak.until),
+            is_over: now - LATE >= soak.until,
         };
         // In between only what cannot wait is looked for: that needs the critical metrics, and no seasons.
         let (asked, days) = if moment.is_over {
@@ -191,7 +194,8 @@ impl JudgeSoak {
         lines: &[String],
     ) -> Result<SoakEntry, TaskError> {
         let minutes = plan.config.policy.soak_extension_minutes;
-        let until = now + SignedDuration::from_mins(minutes.into());
+        // From a look to the next: the judge's are of whole hours.
+        let until = soak.until.max(next_point(now - LATE)) + SignedDuration::from_mins(minutes.into());
         let soak = SoakEntry { until, extensions: soak.extensions + 1, ..soak };
         self.ledger.write(run, "soak", &soak).await?;
         let words = format!("soak {why} (+{minutes} minutes, {}): {}", soak.extensions, first_few(lines));

@@ -61,8 +61,6 @@ pub(crate) struct Cluster {
     pub(crate) eks: Condition,
     /// Metrics that are bent: another value, or none at all.
     pub(crate) gauges: BTreeMap<String, Option<f64>>,
-    /// How much its latency wanders from hour to hour: the deviation of its logarithm.
-    pub(crate) restlessness: f64,
     /// The version in which HelmReleases are served.
     pub(crate) helm_version: String,
     pub(crate) born: Timestamp,
@@ -141,7 +139,6 @@ impl Cluster {
             eks: Condition::default(),
             // The count of Datadog's older mode: this fleet has the newer one.
             gauges: [(LEGACY_COUNT.to_owned(), None)].into(),
-            restlessness: 0.0,
             helm_version: "v2".to_owned(),
             lists: Lists::new(),
             shown: Shown::default(),

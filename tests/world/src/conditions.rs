@@ -1,7 +1,10 @@
 //! Levers for what stands around a cluster: what EKS says of it, how Flux is served, and what a monitor knows.
 
+use jiff::Timestamp;
+
 use crate::World;
 use crate::cluster::Cluster;
+use crate::datadog::Silence;
 
 /// What EKS says of a cluster.
 #[derive(Debug, Clone)]
@@ -39,9 +42,12 @@ impl World {
         self.bend_past(cluster_id, |cluster| _ = cluster.gauges.insert(metric.to_owned(), value));
     }
 
-    /// The latency of a cluster has always wandered from hour to hour, by this deviation of its logarithm: 0.3 is a third.
-    pub fn make_restless(&self, cluster_id: &str, deviation: f64) {
-        self.bend_past(cluster_id, |cluster| cluster.restlessness = deviation);
+    /// Datadog lost the metrics of a cluster of this time, which may be over.
+    pub fn lose_metrics(&self, cluster_id: &str, from: Timestamp, until: Timestamp) {
+        let silence = Silence { cluster: Some(cluster_id.to_owned()), from, until: Some(until) };
+        let mut state = self.state();
+        state.signals.forget();
+        state.signals.silences.push(silence);
     }
 
     fn bend_past(&self, cluster_id: &str, bend: impl FnOnce(&mut Cluster)) {

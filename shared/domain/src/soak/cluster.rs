@@ -113,7 +113,9 @@ impl Seen {
                 metric: n,
                 is_critical: found.metric.is_critical(),
                 strength: if counts { strength } else { 0.0 },
-                z: verdict.z().filter(|_| counts).unwrap_or(f64::NAN) / shared.of(found.metric),
+                // Nor does it lend weight to what others show; but it counts against that.
+                z: verdict.z().map_or(f64::NAN, |z| if counts { z } else { z.min(0.0) })
+                    / shared.of(found.metric),
                 shift: verdict.change().map_or(f64::NAN, |change| change / tolerable),
             }
         };

@@ -4,7 +4,10 @@ use super::batch::Moment;
 use super::errors::Errors;
 use super::metric::{MetricHistory, STEP, SoakMetric};
 use crate::Thresholds;
-use crate::judge::{Broken, EARLY, MIN_CONTROLS, Metric, broken, early};
+use crate::judge::{
+    Broken, EARLY, EARLY_MINUTES, MIN_CONTROLS, Metric, MetricVerdict, Times, broken, judge_beside,
+    judge_metric,
+};
 
 /// Deviations by which the errors of both looks are more than before, from which on more time would tell nothing new.
 const MANY: f64 = 6.0;
@@ -64,16 +67,38 @@ pub(super) fn plain(
     if let Some(words) = many_errors(history, controls, moment, thresholds) {
         return Some(words);
     }
-    SoakMetric::ALL.into_iter().filter(|metric| metric.is_critical()).find_map(|kind| {
+    let critical = SoakMetric::ALL.into_iter().filter(|metric| metric.is_critical());
+    // Shares of few requests are no evidence: errors are counted, above.
+    critical.filter(|metric| *metric != SoakMetric::Errors).find_map(|kind| {
         let series = kind.series(history);
+        let tolerance = kind.tolerance(thresholds);
+        let is_plain = |verdict: &MetricVerdict| {
+            verdict.z().is_some_and(|z| z > EARLY)
+                && verdict.change().is_some_and(|change| change > tolerance.intolerable)
+        };
+        let alone = |times: &Times| judge_metric(&kind.metric(&series), *times, tolerance);
+        let looks = looks(moment);
+        // Mostly the answer is no, and then nobody looks at the controls.
+        if looks.is_empty() || !looks.iter().all(|times| is_plain(&alone(times))) {
+            return None;
+        }
         let theirs: Vec<_> = controls.iter().map(|history| kind.series(history)).collect();
         let theirs: Vec<Metric<'_>> = theirs.iter().map(|series| kind.metric(series)).collect();
-        let found = early(&kind.metric(&series), &theirs, moment.times(), kind.tolerance(thresholds))?;
+        let beside = |times: &Times| judge_beside(&kind.metric(&series), &theirs, *times, tolerance);
+        let verdicts: Vec<MetricVerdict> = looks.iter().map(beside).collect();
+        let last = verdicts.last().filter(|_| verdicts.iter().all(is_plain))?;
         Some(format!(
             "{} is worse by {:.0} %, {:.0} deviations at two looks one after the other; from {EARLY:.0} on the end is not awaited",
             kind.name(),
-            found.change * 100.0,
-            found.z
+            last.change().unwrap_or(0.0) * 100.0,
+            last.z().unwrap_or(0.0)
         ))
     })
+}
+
+/// The soak so far, and less its last minutes. The first look has nothing before it.
+fn looks(moment: Moment) -> Vec<Times> {
+    let times = moment.times();
+    let earlier = Times { until: times.until.saturating_sub(i64::from(EARLY_MINUTES) * 60), ..times };
+    if earlier.until > earlier.settled { vec![earlier, times] } else { Vec::new() }
 }

@@ -2,11 +2,21 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
+
 use crate::Thresholds;
 use crate::judge::{BadDirection, Metric, MetricKind, Record, Series, Tolerance};
 
 /// Seconds of a point. Datadog answers with at most 1,500 points a series: five days of these.
 pub const STEP: i64 = 300;
+
+/// The next beginning of a point, or this very moment.
+pub fn next_point(at: Timestamp) -> Timestamp {
+    let second = at.as_second();
+    let beyond = i64::from(at.subsec_nanosecond() != 0 || second.rem_euclid(STEP) != 0);
+    let next = second.div_euclid(STEP).saturating_add(beyond).saturating_mul(STEP);
+    Timestamp::from_second(next).unwrap_or(at)
+}
 
 /// Days before the change that the judge is given: a season needs seven days before the oldest of its pseudo-changes.
 pub const HISTORY_DAYS: i64 = 9;

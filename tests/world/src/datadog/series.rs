@@ -195,8 +195,7 @@ impl<'a> Source<'a> {
             }
             Metric::Latency { factor } => {
                 let load = 1.0 + 0.15 * (Self::season(minute) - 1.0);
-                let restless = self.cluster.restlessness * self.normal(minute.div_euclid(60), 7);
-                let noise = (0.04 * self.normal(minute, 3) + restless).exp();
+                let noise = (0.04 * self.normal(minute, 3)).exp();
                 let value = self.cluster.spec.latency_p95_ms * factor * load * latency * noise;
                 (value * 1000.0).round() / 1000.0
             }
