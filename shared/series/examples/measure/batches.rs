@@ -22,7 +22,7 @@ struct Plan {
     metrics: (usize, usize),
 }
 
-const PLANS: [Plan; 13] = [
+const PLANS: [Plan; 14] = [
     Plan { words: "nothing", factor: 1.0, clusters: 0, metrics: (0, 0) },
     Plan { words: "x1.2, one critical metric of one cluster", factor: 1.2, clusters: 1, metrics: (0, 1) },
     Plan { words: "x1.5, one critical metric of one cluster", factor: 1.5, clusters: 1, metrics: (0, 1) },
@@ -30,6 +30,7 @@ const PLANS: [Plan; 13] = [
     Plan { words: "x1.2, two metrics of one cluster", factor: 1.2, clusters: 1, metrics: (0, 2) },
     Plan { words: "x1.5, two metrics of one cluster", factor: 1.5, clusters: 1, metrics: (0, 2) },
     Plan { words: "x1.5, two other metrics of one cluster", factor: 1.5, clusters: 1, metrics: (4, 2) },
+    Plan { words: "x1.2, two other metrics of one cluster", factor: 1.2, clusters: 1, metrics: (4, 2) },
     Plan { words: "x1.2, four metrics of one cluster", factor: 1.2, clusters: 1, metrics: (0, 4) },
     Plan { words: "x1.2, one critical metric of 4 clusters", factor: 1.2, clusters: 4, metrics: (0, 1) },
     Plan {
