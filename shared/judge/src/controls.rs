@@ -123,3 +123,102 @@ fn coefficient(own: &LookEvidence, controls: &LookEvidence, s: usize) -> f64 {
         0.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MARGIN: f64 = 0.1;
+    const PLACEBOS: usize = 100;
+
+    /// Two patterns of nothing, of one size, that have nothing in common.
+    fn one(k: usize) -> f64 {
+        if k.is_multiple_of(2) { 0.02 } else { -0.02 }
+    }
+
+    fn other(k: usize) -> f64 {
+        if k.is_multiple_of(4) || k % 4 == 1 { 0.02 } else { -0.02 }
+    }
+
+    fn evidence(shift: f64, placebo: impl Fn(usize) -> f64) -> Evidence {
+        let look = |minutes: f64| {
+            let all = std::iter::once(shift).chain((0..PLACEBOS).map(&placebo));
+            LookEvidence::of(minutes, all.map(|value| [value; STATISTICS]).collect())
+        };
+        Evidence::of(vec![look(60.0), look(120.0)], None)
+    }
+
+    fn left(own: &Evidence, controls: &[Evidence]) -> (f64, Beside) {
+        let found = beside(own, controls, MARGIN).unwrap();
+        (found.evidence.looks[1].shift[2], found)
+    }
+
+    fn close(one: f64, other: f64) -> bool {
+        (one - other).abs() < 1e-9
+    }
+
+    /// A hundred placebos against a doubt of fifty: two thirds of what is shared.
+    #[test]
+    fn what_the_past_shares_is_taken_off_with_doubt() {
+        let kin = |shift: f64| vec![evidence(shift, one); 3];
+        let (shift, found) = left(&evidence(0.3, one), &kin(0.03));
+        assert!(close(shift, 0.3 - 0.02) && !found.have_moved && !found.have_improved, "{shift}");
+        // The same is taken off the placebos, so what is left of them is a third.
+        let alone = evidence(0.3, one).looks[0].scale[0];
+        assert!(close(found.evidence.looks[0].scale[0] * 3.0, alone));
+        // Half as much in common, and more than all of it.
+        assert!(close(left(&evidence(0.3, |k| one(k) / 2.0), &kin(0.03)).0, 0.3 - 0.01));
+        assert!(close(left(&evidence(0.3, |k| one(k) * 3.0), &kin(0.03)).0, 0.3 - 0.02));
+        // Nothing in common, and the opposite.
+        for strange in [|k: usize| other(k), |k: usize| -one(k)] {
+            let own = evidence(0.3, strange);
+            assert_eq!(left(&own, &kin(0.03)).1.evidence.looks, own.looks);
+        }
+    }
+
+    #[test]
+    fn a_gap_of_strangers_is_none_of_ours() {
+        let own = evidence(0.3, other);
+        let torn = evidence(0.0, |k| if k == 7 { f64::NAN } else { one(k) });
+        // One point of a hundred more or less makes them no kin; their gap is not taken over.
+        let (_, found) = left(&evidence(0.3, one), &[torn.clone(), torn.clone()]);
+        assert!(found.evidence.looks[0].placebos[7][0].is_nan());
+        let silent = evidence(f64::NAN, one);
+        let moved = [torn.clone(), torn, silent.clone()];
+        assert!(beside(&own, &moved, MARGIN).is_some());
+        assert!(beside(&own, &[silent.clone(), silent], MARGIN).is_none());
+        let never = evidence(0.0, |_| 0.0);
+        assert_eq!(left(&own, &[never.clone(), never]).1.evidence.looks, own.looks);
+    }
+
+    /// Of the strength of a fail, half is a move; better by more than is tolerable is an improvement.
+    #[test]
+    fn controls_have_moved_or_not() {
+        let of = |shift: f64| left(&evidence(0.6, other), &vec![evidence(shift, one); 2]).1;
+        let strength = |shift: f64| evidence(shift, one).strength(MARGIN);
+        let just =
+            (100..2_000).map(|n| f64::from(n) / 1_000.0).find(|n| strength(*n) >= FAIL_AT / 2.0).unwrap();
+        assert!(!of(0.1).have_moved && of(just + 0.001).have_moved, "{just}");
+        // All of a move is taken off, and nothing of an improvement.
+        let left = |shift: f64| of(shift).evidence.looks[0].shift[0];
+        assert!(close(left(just + 0.2), 0.6 - just - 0.2));
+        for (shift, improved) in [(-0.09, false), (-0.11, true), (-0.5, true)] {
+            let found = of(shift);
+            assert!(found.have_improved == improved && !found.have_moved, "{shift}");
+            assert!(close(left(shift), 0.6));
+        }
+        // Of kin too: the past says that they share, and a fall of theirs is still no rise of ours.
+        let kin = beside(&evidence(0.3, one), &vec![evidence(-0.09, one); 2], MARGIN).unwrap();
+        assert!(close(kin.evidence.looks[0].shift[0], 0.3));
+    }
+
+    #[test]
+    fn two_of_the_same_looks_are_enough() {
+        let own = evidence(0.3, one);
+        assert!(beside(&own, std::slice::from_ref(&own), MARGIN).is_none());
+        assert!(beside(&own, &[own.clone(), own.clone()], MARGIN).is_some());
+        let mut short = own.clone();
+        short.looks.pop();
+        assert!(beside(&own, &[own.clone(), short], MARGIN).is_none());
+    }
+}

@@ -178,3 +178,92 @@ fn tail(looks: &[LookEvidence]) -> f64 {
     let tail = quantile_of(&mut all, TAIL.0);
     if tail.is_nan() { 1.0 } else { tail.max(TAIL.1).sqrt() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MARGIN: f64 = 0.1;
+
+    /// Placebos of one size, so that a deviation is what each shows, and the tail is what a placebo reaches.
+    fn look(minutes: f64, shift: Statistics, size: f64) -> LookEvidence {
+        let placebo = |k: usize| [if k.is_multiple_of(2) { size } else { -size }; STATISTICS];
+        LookEvidence::of(minutes, std::iter::once(shift).chain((0..100).map(placebo)).collect())
+    }
+
+    fn of(looks: &[(Statistics, f64)]) -> Evidence {
+        let looks = looks.iter().zip([60.0, 120.0, 240.0]);
+        Evidence::of(looks.map(|((shift, size), minutes)| look(minutes, *shift, *size)).collect(), None)
+    }
+
+    fn close(one: f64, other: f64) -> bool {
+        (one - other).abs() < 1e-9
+    }
+
+    #[test]
+    fn a_shift_of_several_statistics_is_their_weighted_sum() {
+        // A deviation of the two-point placebos, by the median deviation, is 1.4826 of their size.
+        let unit = look(60.0, [0.0; STATISTICS], 1.0).scale[0];
+        assert!(close(unit, 1.482_602_218_505_602));
+        let of = |each: Statistics| {
+            let scaled = each.map(|z| z * unit);
+            of(&[(scaled, 1.0), (scaled, 1.0)])
+        };
+        let tail = of([0.0; STATISTICS]).tail;
+        assert!(close(tail, (1.0 / unit).sqrt()), "{tail}");
+        let strength = |each: Statistics| of(each).strength(MARGIN) * tail;
+        assert!(close(strength([4.0, 0.0, 0.0, 0.0, 0.0]), 0.55 * 4.0));
+        assert!(close(strength([2.0, 0.0, 4.0, 0.0, 1.0]), 0.55 * 4.0 + 0.275 * 3.0));
+        // The weakest of five counts nothing, and neither does what is tolerable.
+        assert!(close(strength([4.0, 4.0, 4.0, 4.0, 3.0]), 1.375 * 4.0));
+        assert!(close(strength([0.1 / unit, 4.0, 0.0, 0.0, 0.0]), 0.55 * 4.0));
+        // Worse by so much is what a shift by so much is.
+        let worse = of([1.0, 2.0, 3.0, 4.0, 5.0]).worse(unit);
+        assert!(close(worse.strength(MARGIN), of([2.0, 3.0, 4.0, 5.0, 6.0]).strength(MARGIN)));
+        assert!(close(of([1.0; STATISTICS]).shifted(unit, MARGIN), of([2.0; STATISTICS]).strength(MARGIN)));
+    }
+
+    /// Of two looks the weaker, of which the second has 0.8 of the bar; of two pairs the better; one alone is worth less.
+    #[test]
+    fn looks_confirm_one_another() {
+        let of = |looks: &[f64]| {
+            let all: Vec<_> = looks.iter().map(|shift| ([*shift; STATISTICS], 1.0)).collect();
+            let evidence = of(&all);
+            evidence.strength(MARGIN) * evidence.tail * evidence.looks[0].scale[0] / 1.375
+        };
+        assert!(close(of(&[3.0]), 2.0));
+        assert!(close(of(&[3.0, 2.4]), 3.0) && close(of(&[3.0, 1.6]), 2.0) && close(of(&[2.0, 9.0]), 2.0));
+        assert!(close(of(&[1.0, 3.0, 2.4]), 3.0) && close(of(&[3.0, 2.4, 0.0]), 3.0));
+    }
+
+    #[test]
+    fn the_strongest_statistic_is_the_one_that_all_looks_show() {
+        let looks = |first: Statistics, second: Statistics| of(&[(first, 1.0), (second, 0.5)]);
+        assert_eq!(looks([0.0; STATISTICS], [0.0; STATISTICS]).strongest(MARGIN), 0);
+        assert_eq!(looks([3.0; STATISTICS], [3.0; STATISTICS]).strongest(MARGIN), 0);
+        let (first, second) = ([1.0, 9.0, 2.0, 3.0, 1.0], [9.0, 0.1, 9.0, 1.2, 9.0]);
+        // 2.0 of the first look, beside 9.0 of the second; 3.0 has 2.4, for the second is twice as quiet.
+        assert_eq!(looks(first, second).strongest(MARGIN), 3);
+        assert_eq!(looks(first, [9.0, 0.1, 9.0, 0.9, 9.0]).strongest(MARGIN), 2);
+    }
+
+    #[test]
+    fn a_look_is_known_by_shift_and_scale() {
+        assert!(look(60.0, [1.0; STATISTICS], 1.0).is_known());
+        assert!(!look(60.0, UNKNOWN, 1.0).is_known());
+        assert!(!LookEvidence::of(60.0, vec![[1.0; STATISTICS]]).is_known());
+    }
+
+    #[test]
+    fn a_placebo_is_judged_as_the_change_is() {
+        let evidence = of(&[([1.0; STATISTICS], 1.0), ([1.0; STATISTICS], 1.0)]);
+        for (number, shift) in [(0, 1.0), (1, -1.0)] {
+            let same = of(&[([shift; STATISTICS], 1.0), ([shift; STATISTICS], 1.0)]);
+            assert_eq!(evidence.placebo(number, 1.5, MARGIN), Some(same.shifted(1.5, MARGIN)));
+        }
+        assert_eq!(evidence.placebo(100, 1.5, MARGIN), None);
+        let mut torn = evidence;
+        torn.looks[1].placebos[3] = UNKNOWN;
+        assert_eq!(torn.placebo(3, 1.5, MARGIN), None);
+    }
+}

@@ -24,7 +24,7 @@ pub use metric::{
     judge_beside_evidence, judge_metric,
 };
 pub use pool::settles;
-pub use rules::{CRITICAL, Ground, POOLED, Sign, TOGETHER, TWICE, grounds};
+pub use rules::{CRITICAL, Ground, POOLED, SECOND, Sign, TOGETHER, TWICE, grounds, pooled};
 pub use sensitivity::{FalseRollbacks, Past, Sensitivity, false_rollback_rate, sensitivity};
 pub use series::{Series, SeriesError};
 pub use timeline::Times;

@@ -1,20 +1,25 @@
 //! From the metrics of clusters to their verdicts: what is enough for a rollback.
 //!
 //! One metric fails by chance more often than a cluster may. So one alone must be critical and loud; quieter ones must
-//! agree, on one cluster or on two; and what all clusters of a batch show a little of is seen in their sum.
+//! agree, on one cluster or on two; and what all clusters of a batch show a little of is seen in their sum. Such a sum
+//! takes back those that show it themselves.
 
 use super::float;
 use super::spread::median;
 
 /// A critical metric alone.
 pub const CRITICAL: f64 = 5.0;
-/// Each of two metrics of one cluster.
+/// One of two metrics of one cluster,
 pub const TOGETHER: f64 = 3.0;
+/// and the other. What reaches the first by chance is an incident of one metric, as a rule; a fault shows in a second one
+/// a little at least. Measured against two alike, their sum and their product: see docs/judge.md.
+pub const SECOND: f64 = 1.0;
 /// One metric on each of two clusters of the batch.
 pub const TWICE: f64 = 3.5;
 /// One metric over all clusters of the batch, in deviations of the sum.
 pub const POOLED: f64 = 4.0;
-/// Less than this in the middle of the clusters is none, as a share of what is tolerable.
+/// Less than this is none, as a share of what is tolerable: in the middle of the clusters, and on one that is taken back
+/// for what they show in sum.
 const POOLED_PART: f64 = 0.5;
 /// One cluster counts at most so much in the sum.
 const CLIP: f64 = 3.0;
@@ -39,7 +44,7 @@ pub struct Sign {
 pub enum Ground {
     /// One critical metric.
     Critical(usize),
-    /// Two metrics together.
+    /// Two metrics together, the stronger first.
     Together(usize, usize),
     /// The same metric on another cluster of the batch too.
     Twice(usize),
@@ -56,7 +61,7 @@ impl Ground {
             }
             Self::Together(one, other) => {
                 format!(
-                    "{} and {} together are enough: strength {TOGETHER} or more each",
+                    "{} and {} together are enough: strength {TOGETHER} or more, and {SECOND} or more",
                     name(one),
                     name(other)
                 )
@@ -96,34 +101,37 @@ pub fn grounds(clusters: &[Vec<Sign>]) -> Vec<Option<Ground>> {
                 let alike = others().filter(|other| other.metric == sign.metric && other.strength >= TWICE);
                 alike.count() + 1 >= enough(clusters.len())
             });
-            let together: Vec<usize> =
-                signs.iter().filter(|sign| sign.strength >= TOGETHER).map(|sign| sign.metric).collect();
+            let mut strongest: Vec<&Sign> = signs.iter().collect();
+            strongest.sort_by(|one, other| other.strength.total_cmp(&one.strength));
             let critical = signs.iter().find(|sign| sign.is_critical && sign.strength >= CRITICAL);
-            if let Some(sign) = critical {
-                Some(Ground::Critical(sign.metric))
-            } else if let [one, other, ..] = together.as_slice() {
-                Some(Ground::Together(*one, *other))
-            } else if let Some(sign) = twice {
-                Some(Ground::Twice(sign.metric))
-            } else {
-                pooled.map(Ground::Pooled)
+            let shown = signs.iter().find(|sign| sign.shift > POOLED_PART && pooled.contains(&sign.metric));
+            match (critical, strongest.as_slice()) {
+                (Some(sign), _) => Some(Ground::Critical(sign.metric)),
+                (None, [one, other, ..]) if one.strength >= TOGETHER && other.strength >= SECOND => {
+                    Some(Ground::Together(one.metric, other.metric))
+                }
+                _ => twice
+                    .map(|sign| Ground::Twice(sign.metric))
+                    .or(shown.map(|sign| Ground::Pooled(sign.metric))),
             }
         })
         .collect()
 }
 
-/// The metric that all clusters of a batch of two or more show a little of.
-fn pooled(clusters: &[Vec<Sign>]) -> Option<usize> {
+/// The metrics that all clusters of a batch of two or more show a little of. A cluster without grounds beside one of these
+/// got the same change and does not show it: that is no pass.
+pub fn pooled(clusters: &[Vec<Sign>]) -> Vec<usize> {
     let mut metrics: Vec<usize> = clusters.iter().flatten().map(|sign| sign.metric).collect();
     metrics.sort_unstable();
     metrics.dedup();
-    metrics.into_iter().find(|metric| {
+    metrics.retain(|metric| {
         let known: Vec<&Sign> =
             clusters.iter().flatten().filter(|sign| sign.metric == *metric && !sign.z.is_nan()).collect();
         let sum: f64 = known.iter().map(|sign| sign.z.clamp(-CLIP, CLIP)).sum();
         let mut shifts: Vec<f64> = known.iter().map(|sign| sign.shift).collect();
         known.len() >= 2 && sum / float(known.len()).sqrt() > POOLED && median(&mut shifts) > POOLED_PART
-    })
+    });
+    metrics
 }
 
 #[cfg(test)]
@@ -141,13 +149,16 @@ mod tests {
     #[test]
     fn one_alone_must_be_critical_and_loud() {
         assert_eq!(ground(&[sign(0, 5.0), sign(1, 0.0)]), Some(Ground::Critical(0)));
-        assert_eq!(ground(&[sign(0, 4.9), sign(1, 2.9)]), None);
+        assert_eq!(ground(&[sign(0, 4.9), sign(1, 0.9)]), None);
         assert_eq!(ground(&[sign(1, 50.0)]), None);
     }
 
     #[test]
     fn two_together_may_be_quieter() {
-        assert_eq!(ground(&[sign(1, 3.0), sign(2, 3.0)]), Some(Ground::Together(1, 2)));
+        assert_eq!(ground(&[sign(1, 3.0), sign(2, 1.0)]), Some(Ground::Together(1, 2)));
+        assert_eq!(ground(&[sign(1, 1.5), sign(2, 0.0), sign(3, 3.5)]), Some(Ground::Together(3, 1)));
+        assert_eq!(ground(&[sign(1, 2.9), sign(2, 2.9), sign(3, 2.9)]), None);
+        assert_eq!(ground(&[sign(1, 4.0), sign(2, 0.9)]), None);
         let apart = grounds(&[vec![sign(1, 3.0)], vec![sign(2, 3.0)]]);
         assert_eq!(apart, [None, None]);
     }
@@ -171,6 +182,16 @@ mod tests {
         let little = Sign { z: 1.5, shift: 0.6, ..sign(1, 1.5) };
         let found = grounds(&vec![vec![little]; 8]);
         assert!(found.iter().all(|ground| *ground == Some(Ground::Pooled(1))), "{found:?}");
+        assert_eq!(pooled(&vec![vec![little]; 8]), [1]);
+        // Who does not show it stays, whatever the others do; and so does who cannot say.
+        for other in [Sign { z: 0.5, shift: 0.5, ..little }, Sign { z: f64::NAN, shift: f64::NAN, ..little }]
+        {
+            let mut most = vec![vec![little]; 8];
+            most.push(vec![other]);
+            let found = grounds(&most);
+            assert_eq!(found.iter().flatten().count(), 8, "{found:?}");
+            assert_eq!((found.last(), pooled(&most).as_slice()), (Some(&None), [1].as_slice()));
+        }
         // Less than half of what is tolerable is none, however sure; and four of them are not sure.
         let small = Sign { shift: 0.4, ..little };
         assert!(grounds(&vec![vec![small]; 8]).iter().all(Option::is_none));
@@ -179,5 +200,6 @@ mod tests {
         let calm = Sign { z: 0.0, shift: 0.0, ..sign(1, 0.0) };
         let wild = Sign { z: 100.0, shift: 50.0, ..sign(1, 100.0) };
         assert!(grounds(&[vec![wild], vec![calm], vec![calm]]).iter().all(Option::is_none));
+        assert!(pooled(&[vec![Sign { z: 50.0, shift: 9.0, ..little }]]).is_empty());
     }
 }

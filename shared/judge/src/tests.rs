@@ -179,6 +179,17 @@ fn rates_are_compared_by_their_difference() {
     assert_eq!(with(0.98), SoakOutcome::Fail);
 }
 
+/// Half of the soak is there, and next to nothing of its first hour.
+#[test]
+fn a_look_without_points_is_no_verdict() {
+    for factor in [1.0, 1.1, 0.8] {
+        let late = without(&series(1, 5, 0.05, factor), TIMES.settled, TIMES.settled + 3_000, |_| true);
+        let verdict = judged(&late);
+        assert_eq!(verdict.outcome, SoakOutcome::Insufficient, "{:?}", verdict.reasons);
+        assert!(verdict.reasons[0].contains("the first 60 minutes"), "{:?}", verdict.reasons);
+    }
+}
+
 #[test]
 fn nonsense_is_no_panic() {
     let one = Series::new(i64::MAX - 10, 1, &[Some(1.0), None, Some(f64::INFINITY)]).unwrap();

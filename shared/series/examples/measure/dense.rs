@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use guard_domain::judge::{Evidence, MetricKind, Times, Tolerance, evidence};
 use guard_series::{Files, Label, Pair, SetError, Windows, mann_whitney_of, metric_of, percent_of, worse};
 
-use crate::short;
+use crate::share::short;
 
 /// A soak is worse by each of these; by the first it is as it was.
 pub(crate) const FACTORS: [f64; 5] = [1.0, 1.1, 1.2, 1.5, 2.0];
@@ -21,6 +21,9 @@ pub(crate) enum Judge {
     Percent,
     MannWhitney,
 }
+
+/// What else is to be measured of a case.
+pub(crate) type More = fn(&mut Case, &Pair, &Windows);
 
 pub(crate) const RULES: [Judge; 3] = [Judge::Guard, Judge::Percent, Judge::MannWhitney];
 
@@ -49,7 +52,7 @@ impl Case {
     }
 }
 
-pub(crate) fn cases(pairs: &[Pair], files: &mut Files) -> Result<Vec<Case>, SetError> {
+pub(crate) fn cases(pairs: &[Pair], files: &mut Files, more: Option<More>) -> Result<Vec<Case>, SetError> {
     let mut series: BTreeMap<(&str, &str), Vec<&Pair>> = BTreeMap::new();
     for pair in pairs.iter().filter(|pair| pair.label == Label::NoChange && pair.injectable) {
         series.entry((&pair.baseline_file, &pair.column)).or_default().push(pair);
@@ -80,7 +83,11 @@ pub(crate) fn cases(pairs: &[Pair], files: &mut Files) -> Result<Vec<Case>, SetE
             } else {
                 pair.baseline_file.clone()
             };
-            all.push(case(&pair, &windows, group, source, is_official));
+            let mut found = case(&pair, &windows, group, source, is_official);
+            if let Some(more) = more {
+                more(&mut found, &pair, &windows);
+            }
+            all.push(found);
         }
     }
     let mut counted: BTreeMap<(String, bool), f64> = BTreeMap::new();
@@ -104,14 +111,18 @@ fn case(pair: &Pair, windows: &Windows, group: String, source: String, is_offici
     let own =
         FACTORS.map(|factor| evidence.as_ref().map_or(f64::NEG_INFINITY, |e| e.shifted(factor.ln(), margin)));
     scores.insert(Judge::Guard as u8, own);
+    let is_throughput = pair.kind == MetricKind::Throughput;
+    Case { group, source, is_official, weight: 1.0, evidence, margin, is_throughput, early: [0.0; 5], scores }
+}
+
+/// The early end, and the rivals.
+pub(crate) fn all(case: &mut Case, pair: &Pair, windows: &Windows) {
     let injected =
         FACTORS.map(|factor| Windows { soak: worse(&windows.soak, pair.bad, factor), ..windows.clone() });
     let of = |score: fn(&Pair, &Windows) -> Option<f64>| {
         injected.each_ref().map(|windows| score(pair, windows).unwrap_or(f64::NEG_INFINITY))
     };
-    scores.insert(Judge::Percent as u8, of(percent_of));
-    scores.insert(Judge::MannWhitney as u8, of(mann_whitney_of));
-    let is_throughput = pair.kind == MetricKind::Throughput;
-    let early = crate::early::reach(&metric_of(pair, windows), pair.times.change, tolerance);
-    Case { group, source, is_official, weight: 1.0, evidence, margin, is_throughput, early, scores }
+    case.scores.insert(Judge::Percent as u8, of(percent_of));
+    case.scores.insert(Judge::MannWhitney as u8, of(mann_whitney_of));
+    case.early = crate::early::reach(&metric_of(pair, windows), pair.times.change, Tolerance::of(pair.kind));
 }

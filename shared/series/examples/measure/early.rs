@@ -48,11 +48,12 @@ pub(crate) fn print(cases: &[Case]) {
         let throughput =
             cases.iter().filter(|case| dense(case) && case.is_throughput && over(0)(case)).count();
         let all = cases.iter().filter(|case| dense(case) && over(0)(case)).count();
-        let found: Vec<String> =
-            (1..FACTORS.len()).map(|n| format!("{:.1}", crate::share(cases, dense, over(n)))).collect();
+        let found: Vec<String> = (1..FACTORS.len())
+            .map(|n| format!("{:.1}", crate::share::share(cases, dense, over(n))))
+            .collect();
         println!(
             "| {bar} | {:.3} ({all}) | {throughput} | {} |",
-            crate::share(cases, dense, over(0)),
+            crate::share::share(cases, dense, over(0)),
             found.join(" | ")
         );
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use guard_domain::judge::FAIL_AT;
 
 use crate::dense::{Case, FACTORS, Judge};
-use crate::{factor_names, share};
+use crate::share::{factor_names, share};
 
 pub(crate) fn groups(cases: &[Case]) -> BTreeSet<&str> {
     cases.iter().map(|case| case.group.as_str()).collect()
@@ -22,8 +22,19 @@ pub(crate) fn header() {
     );
 }
 
+/// How a judge does at some thresholds, percent of cases.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) false_dense: f64,
+    false_official: f64,
+    /// By factor, from the smallest on.
+    pub(crate) detected: Vec<f64>,
+    /// False alarms, x1.2 and x1.5.
+    pub(crate) by_source: Vec<(String, [f64; 3])>,
+}
+
 /// The threshold for each group is the smallest that keeps the false alarms of all others at the target, percent.
-pub(crate) fn left_out(cases: &[Case], judge: Judge, target: f64) {
+pub(crate) fn left_out(cases: &[Case], judge: Judge, target: f64) -> (Line, f64, f64) {
     let mut ranked: Vec<(f64, f64, &str)> = cases
         .iter()
         .filter(|case| !case.is_official)
@@ -49,7 +60,12 @@ pub(crate) fn left_out(cases: &[Case], judge: Judge, target: f64) {
     let (low, high) = thresholds
         .iter()
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), (_, at)| (l.min(*at), h.max(*at)));
-    line(cases, judge, &format!("{target} %"), &format!("{low:.2} to {high:.2}"), threshold);
+    (line(cases, judge, threshold), low, high)
+}
+
+pub(crate) fn print_left_out(cases: &[Case], judge: Judge, target: f64) {
+    let (line, low, high) = left_out(cases, judge, target);
+    print(judge, &format!("{target} %"), &format!("{low:.2} to {high:.2}"), &line);
 }
 
 /// One threshold after the other.
@@ -61,31 +77,42 @@ pub(crate) fn curve(cases: &[Case], judge: Judge) {
     };
     header();
     for at in thresholds {
-        line(cases, judge, "", &format!("{at}"), |_| at);
+        print(judge, "", &format!("{at}"), &line(cases, judge, |_| at));
     }
     println!();
 }
 
-fn line(cases: &[Case], judge: Judge, aim: &str, threshold_words: &str, threshold: impl Fn(&Case) -> f64) {
+fn line(cases: &[Case], judge: Judge, threshold: impl Fn(&Case) -> f64) -> Line {
     let failed = |n: usize| {
         let threshold = &threshold;
         move |case: &Case| case.scores(judge)[n] > threshold(case)
     };
     let dense = |case: &Case| !case.is_official;
-    let detected: Vec<String> =
-        (1..FACTORS.len()).map(|n| format!("{:.1}", share(cases, dense, failed(n)))).collect();
-    let by_source: Vec<String> = sources(cases)
-        .into_iter()
-        .map(|source| {
-            let of = |case: &Case| !case.is_official && case.source == source;
-            let [false_alarms, small, large] = [0, 2, 3].map(|n| share(cases, of, failed(n)));
+    let by_source = sources(cases).into_iter().map(|source| {
+        let of = |case: &Case| !case.is_official && case.source == source;
+        (source.to_owned(), [0, 2, 3].map(|n| share(cases, of, failed(n))))
+    });
+    Line {
+        false_dense: share(cases, dense, failed(0)),
+        false_official: share(cases, |case| case.is_official, failed(0)),
+        detected: (1..FACTORS.len()).map(|n| share(cases, dense, failed(n))).collect(),
+        by_source: by_source.collect(),
+    }
+}
+
+fn print(judge: Judge, aim: &str, threshold: &str, line: &Line) {
+    let detected: Vec<String> = line.detected.iter().map(|share| format!("{share:.1}")).collect();
+    let by_source: Vec<String> = line
+        .by_source
+        .iter()
+        .map(|(source, [false_alarms, small, large])| {
             format!("{source} {false_alarms:.2}; {small:.0}; {large:.0}")
         })
         .collect();
     println!(
-        "| {judge:?} | {aim} | {threshold_words} | {:.2} | {:.2} | {} | {} |",
-        share(cases, dense, failed(0)),
-        share(cases, |case| case.is_official, failed(0)),
+        "| {judge:?} | {aim} | {threshold} | {:.2} | {:.2} | {} | {} |",
+        line.false_dense,
+        line.false_official,
         detected.join(" | "),
         by_source.join(", "),
     );

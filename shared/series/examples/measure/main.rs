@@ -8,6 +8,7 @@ mod batches;
 mod dense;
 mod early;
 mod folds;
+mod share;
 mod shocks;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 
 use guard_series::{Files, Part, Rule, SetError, read, tally};
 
-use crate::dense::{Case, FACTORS};
+use crate::share::short;
 
 fn main() -> ExitCode {
     let Some(folder) = std::env::args_os().nth(1).map(PathBuf::from) else {
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
 fn run(folder: &Path) -> Result<(), SetError> {
     let pairs = read(&folder.join("INDEX.csv"))?;
     let mut files = Files::of(folder);
-    let cases = dense::cases(&pairs, &mut files)?;
+    let cases = dense::cases(&pairs, &mut files, Some(dense::all))?;
     let official = cases.iter().filter(|case| case.is_official).count();
     println!(
         "{} pseudo-changes, {official} official pairs, {} groups\n",
@@ -46,7 +47,7 @@ fn run(folder: &Path) -> Result<(), SetError> {
     folds::header();
     for rule in dense::RULES {
         for target in [0.5, 0.3] {
-            folds::left_out(&cases, rule, target);
+            folds::print_left_out(&cases, rule, target);
         }
     }
     println!("\n## Operating curves, one threshold for all\n");
@@ -93,26 +94,4 @@ fn run(folder: &Path) -> Result<(), SetError> {
     println!("\n## Controls\n");
     shocks::print(&cases);
     Ok(())
-}
-
-/// The publisher, in a word.
-fn short(source: &str) -> &str {
-    source.split([' ', '/']).next().unwrap_or(source)
-}
-
-/// A factor in words.
-fn factor_names() -> String {
-    FACTORS.iter().skip(1).map(|factor| format!("x{factor}")).collect::<Vec<_>>().join(" | ")
-}
-
-/// Weight of a case: sources count as in the official set, however dense they are.
-fn share(cases: &[Case], of: impl Fn(&Case) -> bool, failed: impl Fn(&Case) -> bool) -> f64 {
-    let (mut all, mut hit) = (0.0, 0.0);
-    for case in cases.iter().filter(|case| of(case)) {
-        all += case.weight;
-        if failed(case) {
-            hit += case.weight;
-        }
-    }
-    if all > 0.0 { hit / all * 100.0 } else { 0.0 }
 }
