@@ -106,7 +106,7 @@ pub(crate) fn grants(port: &str, notifies: bool) -> Vec<Grant> {
             // Each request is taken out of a budget first.
             [on(secret("gitlab-token"), &[read_secret]), on(table("runs"), &["dynamodb:UpdateItem"])].concat()
         }
-        "TrafficReader" | "MemoryReader" | "IntegrationReader" | "MonitorReader" => {
+        "TrafficReader" | "HistoryReader" | "MemoryReader" | "IntegrationReader" | "MonitorReader" => {
             on(secret("datadog-credentials"), &[read_secret])
         }
         "ClusterHealthReader"

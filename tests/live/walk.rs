@@ -75,7 +75,7 @@ async fn walk(subject: Subject) -> [Value; 4] {
         traffic: datadog.clone(),
         memory: datadog.clone(),
         integration: datadog.clone(),
-        monitors: datadog,
+        monitors: datadog.clone(),
         commits: gitlab.clone(),
         files: gitlab.clone(),
         // Where there is one; where there is none, the check says so.
@@ -91,6 +91,7 @@ async fn walk(subject: Subject) -> [Value; 4] {
         commits: gitlab.clone(),
         files: gitlab.clone(),
         merge_requests: gitlab,
+        metrics: datadog,
         batches: store.clone(),
         locks: store.clone(),
         ledger,

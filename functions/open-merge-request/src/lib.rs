@@ -1,5 +1,6 @@
-//! The Lambda function `open-merge-request`: the task of that name, wired to GitLab.
+//! The Lambda function `open-merge-request`: the task of that name, wired to GitLab and Datadog.
 
+use guard_datadog::Datadog;
 use guard_gitlab::GitLab;
 use guard_lambda::{Outside, Settings};
 use guard_tasks::open_merge_request::OpenMergeRequest;
@@ -12,6 +13,7 @@ pub fn compose(settings: Settings) -> OpenMergeRequest {
         commits: gitlab.clone(),
         files: gitlab.clone(),
         merge_requests: gitlab,
+        metrics: outside.with_datadog_keys(Datadog::new),
         batches: outside.stores(),
         locks: outside.stores(),
         ledger: outside.ledger(),

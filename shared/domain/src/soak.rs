@@ -9,11 +9,13 @@ mod cluster;
 mod early;
 mod errors;
 mod metric;
+mod prospect;
 mod together;
 
 pub use crate::judge::{SoakOutcome, SoakVerdict};
 pub use batch::{Moment, Soaked, judge};
 pub use metric::{EARLY_DAYS, HISTORY_DAYS, MetricHistory, STEP, SoakMetric, next_point};
+pub use prospect::{Prospect, prospect};
 
 #[cfg(test)]
 mod tests;

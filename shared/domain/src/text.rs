@@ -3,6 +3,7 @@
 mod description;
 mod escape;
 mod notes;
+mod prospects;
 
 pub use description::{Checked, Description};
 pub use escape::escape;

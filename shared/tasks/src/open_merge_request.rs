@@ -5,6 +5,7 @@
 //! the same commit and finds what is there. A preview writes nothing and shows the diff.
 
 mod edits;
+mod prospects;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,13 +18,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::edits::{Edits, Undone, is_below, read_by};
+use self::prospects::Prospects;
 use crate::judge_soak::LookEntry;
 use crate::ledger::{self, Ledger, MergeRequestEntry, Opened, RunRef};
 use crate::pre_check::PreCheckEntry;
 use crate::task::Task;
 use crate::{
-    BatchReader, CommitReader, Context, FileReader, Locks, MergeRequestWriter, OpenedRequest, Opening,
-    TaskError, VersionChange,
+    BatchReader, CommitReader, Context, FileReader, HistoryReader, Locks, MergeRequestWriter, OpenedRequest,
+    Opening, TaskError, VersionChange,
 };
 
 /// The task.
@@ -34,6 +36,8 @@ pub struct OpenMergeRequest {
     pub files: Arc<dyn FileReader>,
     /// Merge requests.
     pub merge_requests: Arc<dyn MergeRequestWriter>,
+    /// What the soak will be compared with.
+    pub metrics: Arc<dyn HistoryReader>,
     /// Who else reads the same files.
     pub batches: Arc<dyn BatchReader>,
     /// The lock, confirmed before anything is written outside.
@@ -136,8 +140,12 @@ impl Task for OpenMergeRequest {
             let diff = diffs.collect::<String>().chars().take(PREVIEW_CHARACTERS).collect();
             return Ok(Output { decision: Decision::Preview, summary: diff });
         }
+        let prospects = match direction {
+            Direction::Upgrade if !drafts.is_empty() => self.prospects(&run, &plan, &clusters).await?,
+            Direction::Upgrade | Direction::Rollback => Prospects::new(),
+        };
         for draft in &drafts {
-            match self.open(&run, &plan, direction, &change, draft, requests).await? {
+            match self.open(&run, &plan, direction, &change, draft, (requests, &prospects)).await? {
                 Ok(page) => pages.push(page),
                 Err(finding) => return self.refuse(&run, &change, &[finding]).await,
             }
@@ -299,18 +307,18 @@ impl OpenMergeRequest {
         direction: Direction,
         change: &str,
         draft: &Draft<'_>,
-        requests: usize,
+        (requests, prospects): (usize, &Prospects),
     ) -> Result<Result<String, Finding>, TaskError> {
         let clusters = &draft.group.clusters;
         let (checks, evidence) = match direction {
-            Direction::Upgrade => (self.checks(run, &draft.group.ids()).await?, Vec::new()),
+            Direction::Upgrade => (self.checks(run, &draft.group.ids(), prospects).await?, Vec::new()),
             Direction::Rollback => (Vec::new(), self.evidence(run, clusters).await?),
         };
         let left_out = match direction {
             Direction::Upgrade => self.ledger.progress(run).await?.in_phase(Phase::LeftOut),
             Direction::Rollback => Vec::new(),
         };
-        let left_out = self.checks(run, &left_out).await?;
+        let left_out = self.checks(run, &left_out, prospects).await?;
         let marker = text::marker(&plan.run_id, draft.name.trim_start_matches("merge-request#"));
         let description = text::Description {
             plan,
@@ -363,7 +371,12 @@ impl OpenMergeRequest {
     }
 
     /// What the pre-checks of these clusters said.
-    async fn checks(&self, run: &RunRef, clusters: &[ClusterId]) -> Result<Vec<text::Checked>, TaskError> {
+    async fn checks(
+        &self,
+        run: &RunRef,
+        clusters: &[ClusterId],
+        prospects: &Prospects,
+    ) -> Result<Vec<text::Checked>, TaskError> {
         let mut checks = Vec::new();
         for cluster_id in clusters {
             let name = format!("pre-check#{cluster_id}");
@@ -373,6 +386,7 @@ impl OpenMergeRequest {
                 verdict: entry.verdict,
                 findings: entry.findings,
                 baseline: entry.baseline,
+                prospect: prospects.get(cluster_id).cloned(),
                 restart: entry.restart,
             }));
         }

@@ -224,6 +224,7 @@ fn tasks(
             commits: gitlab.clone(),
             files: gitlab.clone(),
             merge_requests: gitlab.clone(),
+            metrics: datadog.clone(),
             batches: store.clone(),
             locks: store.clone(),
             ledger: ledger.clone(),

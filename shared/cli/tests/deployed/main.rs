@@ -11,6 +11,7 @@ mod deciding;
 mod following;
 mod going_back;
 mod keeping;
+mod looking_back;
 mod reading;
 mod running;
 mod server;

@@ -9,7 +9,7 @@ use super::early;
 use super::metric::{MetricHistory, STEP, SoakMetric};
 use super::together;
 use crate::ValidationConfig;
-use crate::judge::{Ground, MetricVerdict, SoakOutcome, SoakVerdict, Times, grounds, settles};
+use crate::judge::{Ground, MetricVerdict, Sign, SoakOutcome, SoakVerdict, Times, grounds, pooled, settles};
 
 /// A soak that is longer is judged by its first and by its last hours: the looks reach as far.
 const LONGEST_LOOK: i64 = 240 * 60;
@@ -80,11 +80,12 @@ pub fn judge(
         })
         .collect();
     let shared = together::shared(&seen);
-    let all = |alone: bool| -> Vec<Option<Ground>> {
+    let signs = |alone: bool| -> Vec<Vec<Sign>> {
         let of = |seen: &Option<Seen>| seen.as_ref().map(|seen| seen.signs(alone, &shared));
-        grounds(&seen.iter().map(|seen| of(seen).unwrap_or_default()).collect::<Vec<_>>())
+        seen.iter().map(|seen| of(seen).unwrap_or_default()).collect()
     };
-    let (found, alone) = (all(false), all(true));
+    let beside = signs(false);
+    let (found, alone, in_sum) = (grounds(&beside), grounds(&signs(true)), pooled(&beside));
     clusters
         .iter()
         .zip(&seen)
@@ -93,7 +94,9 @@ pub fn judge(
             let environment = environments.get(cluster.environment);
             match (own, cluster.history, environment) {
                 (Some(own), Some(history), Some(environment)) => at_once(own, history, environment, moment)
-                    .unwrap_or_else(|| one(own, &seen, *ground, *alone, moment)),
+                    .unwrap_or_else(|| {
+                        one(own, &seen, Grounds { found: *ground, alone: *alone, in_sum: &in_sum }, moment)
+                    }),
                 _ => verdict(
                     SoakOutcome::Insufficient,
                     vec!["Datadog has no request series since the change".to_owned()],
@@ -141,13 +144,19 @@ fn verdict(outcome: SoakOutcome, reasons: Vec<String>) -> SoakVerdict {
     SoakVerdict { outcome, reasons }
 }
 
-fn one(
-    own: &Seen,
-    batch: &[Option<Seen>],
-    ground: Option<Ground>,
+/// Why a cluster is taken back.
+#[derive(Clone, Copy)]
+struct Grounds<'a> {
+    /// Beside the clusters that were not upgraded.
+    found: Option<Ground>,
+    /// Without a look at them.
     alone: Option<Ground>,
-    moment: Moment,
-) -> SoakVerdict {
+    /// Metrics that are worse over all clusters of the batch: those that show little of it are no pass.
+    in_sum: &'a [usize],
+}
+
+fn one(own: &Seen, batch: &[Option<Seen>], grounds: Grounds<'_>, moment: Moment) -> SoakVerdict {
+    let Grounds { found: ground, alone, in_sum } = grounds;
     let name = |n: usize| SoakMetric::ALL.get(n).map_or_else(String::new, |metric| metric.name().to_owned());
     let what_is_lacking = lacking(own);
     if moment.is_over {
@@ -164,7 +173,7 @@ fn one(
     if let Some(reason) = what_is_lacking {
         return verdict(SoakOutcome::Insufficient, vec![reason]);
     }
-    let open: Vec<&Found> = own.found.iter().filter(|found| is_open(own, found, batch)).collect();
+    let open: Vec<&Found> = own.found.iter().filter(|found| is_open(own, found, batch, in_sum)).collect();
     if open.is_empty() {
         let mut reasons = vec![own.errors.words(&own.thresholds)];
         let others = own.found.iter().filter(|found| found.metric != SoakMetric::Errors);
@@ -197,8 +206,11 @@ fn lacking(own: &Seen) -> Option<String> {
 }
 
 /// Whether a metric stands in the way of a pass.
-fn is_open(own: &Seen, found: &Found, batch: &[Option<Seen>]) -> bool {
+fn is_open(own: &Seen, found: &Found, batch: &[Option<Seen>], in_sum: &[usize]) -> bool {
     let (metric, outcome) = (found.metric, found.verdict.outcome);
+    if in_sum.iter().any(|n| SoakMetric::ALL.get(*n) == Some(&metric)) {
+        return true;
+    }
     match outcome {
         SoakOutcome::Pass | SoakOutcome::Insufficient => false,
         // What the configuration calls tolerable is.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::Thresholds;
 use crate::judge::{BadDirection, Metric, MetricKind, Record, Series, Tolerance};
@@ -43,7 +44,8 @@ pub struct MetricHistory {
 }
 
 /// One of the metrics that are judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SoakMetric {
     /// Share of 5xx answers.
     Errors,

@@ -7,6 +7,7 @@ use super::{UpgradeNotes, escape};
 use crate::manifest::Change;
 use crate::notification::execution_page;
 use crate::restart_plan::RestartPlan;
+use crate::soak::Prospect;
 use crate::{ClusterId, Direction, Finding, Plan, PlannedCluster, Severity, TrafficWindow, Verdict};
 
 /// Changed values that are listed; the request's own diff shows all.
@@ -26,6 +27,8 @@ pub struct Checked {
     pub findings: Vec<Finding>,
     /// Traffic in the time before it that is as long as the soak.
     pub baseline: Option<TrafficWindow>,
+    /// What the soak can see, where that is known.
+    pub prospect: Option<Prospect>,
     /// What the restart of its proxies will be, where that is known.
     pub restart: Option<RestartPlan>,
 }
@@ -71,7 +74,7 @@ impl Description<'_> {
             Direction::Upgrade => {
                 self.checks(&mut text);
                 self.left_out(&mut text);
-                self.soak(&mut text);
+                text.push_str(&super::prospects::render(self.plan, self.checks));
                 self.way_back(&mut text);
                 self.notes(&mut text);
             }
@@ -212,33 +215,6 @@ impl Description<'_> {
         list(text, &self.left_out.iter().map(cause).collect::<Vec<_>>());
     }
 
-    /// What the judge will see of each cluster. How small a regression it can tell from chance follows from this volume.
-    fn soak(&self, text: &mut String) {
-        let minutes = self.plan.config.validation.soak_period_minutes;
-        let least = self.plan.config.validation.thresholds.min_request_volume;
-        line!(text, "### What the soak can see\n");
-        line!(
-            text,
-            "After the restarts GUARD watches the traffic for {minutes} minutes and compares it. In the {minutes} minutes before the pre-check there were:\n"
-        );
-        line!(text, "| cluster | requests | answers 5xx |\n|---|---|---|");
-        for check in self.checks {
-            let id = escape(check.cluster_id.as_str());
-            match &check.baseline {
-                Some(window) => {
-                    let few = if window.requests < to_f64(least) {
-                        format!(" (fewer than {least}: such a window says nothing)")
-                    } else {
-                        String::new()
-                    };
-                    line!(text, "| {id} | {:.0}{few} | {:.0} |", window.requests, window.errors);
-                }
-                None => line!(text, "| {id} | no data | no data |"),
-            }
-        }
-        line!(text);
-    }
-
     fn way_back(&self, text: &mut String) {
         line!(text, "### The way back\n");
         line!(
@@ -294,12 +270,6 @@ fn more(text: &mut String, all: usize, shown: usize, what: &str) {
     }
 }
 
-/// A volume of requests is far below 2^53.
-#[expect(clippy::cast_precision_loss, reason = "a volume of requests is far below 2^53")]
-fn to_f64(count: u64) -> f64 {
-    count as f64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -341,6 +311,7 @@ mod tests {
             verdict: Verdict::Pass,
             findings: vec![Finding::warning("ANALYZER", word, word, word)],
             baseline: None,
+            prospect: None,
             restart: None,
         };
         let checks: Vec<Checked> = clusters.iter().map(check).collect();
@@ -398,6 +369,7 @@ mod tests {
                 verdict: Verdict::Pass,
                 findings: Vec::new(),
                 baseline,
+                prospect: None,
                 restart: Some(RestartPlan { workloads: 6, pods: 17, minutes: 4, ..RestartPlan::default() }),
             })
             .collect();
@@ -413,9 +385,12 @@ mod tests {
             marker: MARKER,
         }
         .render();
-        assert!(text.contains("| c1 | 250000 | 3 |"), "{text}");
+        assert!(text.contains("| c1 | 250000 | 3 | not known |"), "{text}");
         assert!(text.contains("c1: pass; to restart: 6 workloads, 17 pods, about 4 minutes"), "{text}");
-        assert!(text.contains("| c2 | 12 (fewer than 1000: such a window says nothing) | 3 |"), "{text}");
+        assert!(
+            text.contains("| c2 | 12 (fewer than 1000: such a window says nothing) | 3 | not known |"),
+            "{text}"
+        );
         assert!(text.contains("one of 3 merge requests of batch test"), "{text}");
     }
 
