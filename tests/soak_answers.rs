@@ -89,6 +89,36 @@ async fn an_approved_cluster_becomes_healthy() {
     assert_eq!(ended.house.store.held_locks(), []);
 }
 
+/// The question is said once in the merge request, and the first reply of somebody who may merge is the answer.
+#[tokio::test(flavor = "current_thread")]
+async fn a_reply_in_the_merge_request_is_an_answer() {
+    for (verb, ending) in [("approve", "SUCCEEDED"), ("reject", "RolledBack")] {
+        let talk = move |house: &House, transition: &Transition| {
+            if is_at(transition, "AwaitDecision") {
+                let say = |author: &str, text: &str, minutes: i64| {
+                    let at = house.service.now() + SignedDuration::from_mins(minutes);
+                    house.world.comment(1, author, text, at);
+                };
+                say("robin", "guard approve: said before anybody asked", 0);
+                say("stranger", "guard approve: I am nobody here", 3);
+                say("robin", "let me look at it first", 3);
+                say("robin", &format!("guard {verb}: its monitors were well"), 10);
+                say("robin", "guard reject: too late", 10);
+            }
+        };
+        let mut fleet = fleet();
+        fleet.world.gitlab_users = vec!["robin".to_owned()];
+        let ended = play(&fleet, torn, talk).await;
+        assert_eq!(ended.ending, ending, "{}", ended.audit);
+        let told =
+            "robin in https://gitlab.example.com/platform/fleet/-/merge_requests/1: its monitors were well";
+        assert!(ended.audit.contains(told), "{}", ended.audit);
+        let notes = &ended.house.world.merge_requests()[0].notes;
+        let asked = notes.iter().filter(|note| note.contains("GUARD asks a person")).count();
+        assert_eq!((asked, notes.len()), (1, 6), "{notes:?}");
+    }
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn a_rejected_cluster_goes_back_and_only_that_one() {
     let ended = play(&fleet(), torn, answers("reject")).await;

@@ -8,7 +8,8 @@ use crate::stack::{ACCOUNT, REGION, fail, names_in, read};
 pub(crate) type Grant = (String, String);
 
 /// Reached through the network: in a VPC, where there is one.
-const PRIVATE: [&str; 10] = [
+const PRIVATE: [&str; 11] = [
+    "MergeRequestConversation",
     "ClusterHealthReader",
     "ConfigurationAnalyzer",
     "RolloutReader",
@@ -102,7 +103,11 @@ pub(crate) fn grants(port: &str, notifies: bool) -> Vec<Grant> {
         "TokenAnswerer" => ["batch-upgrade", "batch-upgrade:*", "batch-rollback", "batch-rollback:*"]
             .map(|name| on(machine(name), &["states:SendTaskSuccess"]))
             .concat(),
-        "CommitReader" | "FileReader" | "MergeRequestReader" | "MergeRequestWriter" => {
+        "CommitReader"
+        | "FileReader"
+        | "MergeRequestReader"
+        | "MergeRequestConversation"
+        | "MergeRequestWriter" => {
             // Each request is taken out of a budget first.
             [on(secret("gitlab-token"), &[read_secret]), on(table("runs"), &["dynamodb:UpdateItem"])].concat()
         }

@@ -11,6 +11,7 @@ pub fn compose(settings: Settings) -> WatchMerges {
     let gitlab = outside.with_gitlab_token(GitLab::new);
     WatchMerges {
         merge_requests: gitlab.clone(),
+        conversation: gitlab.clone(),
         commits: gitlab.clone(),
         files: gitlab,
         tokens: outside.stores(),

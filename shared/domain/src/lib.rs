@@ -17,6 +17,7 @@ mod merge_request;
 pub mod plan;
 mod progress;
 mod reading;
+pub mod reply;
 mod status;
 mod upgrade_spec;
 mod version;

@@ -4,10 +4,12 @@ mod description;
 mod escape;
 mod notes;
 mod prospects;
+mod question;
 
 pub use description::{Checked, Description};
 pub use escape::escape;
 pub use notes::{Note, UpgradeNotes};
+pub use question::question;
 
 use crate::manifest::unified_diff;
 use crate::{ClusterId, Direction, FileContent, Finding, Plan, RunId};

@@ -16,7 +16,8 @@ pub use analyzer::ConfigurationAnalyzer;
 pub use budget::RequestBudget;
 pub use cluster::{ClusterHealthReader, DataPlaneReader, FluxNudger, ProxyRestarter, RolloutReader};
 pub use git::{
-    CommitReader, FileReader, MergeRequestReader, MergeRequestWriter, OpenedRequest, Opening, Withdrawn,
+    Comment, CommitReader, FileReader, MergeRequestConversation, MergeRequestReader, MergeRequestWriter,
+    OpenedRequest, Opening, Withdrawn,
 };
 pub use metrics::{
     HistoryAsked, HistoryReader, IntegrationReader, MemoryAsked, MemoryReader, MonitorReader, TrafficReader,

@@ -5,6 +5,8 @@
 //! after it was answered. People are reminded of a rollback that nobody merges, at growing intervals; each reminder is
 //! told once.
 
+mod question;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -19,14 +21,16 @@ use crate::merge::Watch;
 use crate::notices::{Notices, reminder, warn};
 use crate::task::Task;
 use crate::{
-    Channels, Clock, CommitReader, Context, ErrorName, FileReader, MergeRequestReader, OpenToken, RunRecords,
-    TaskError, TokenAnswerer, TokenStore, WaitsFor, merge,
+    Channels, Clock, CommitReader, Context, ErrorName, FileReader, MergeRequestConversation,
+    MergeRequestReader, OpenToken, RunRecords, TaskError, TokenAnswerer, TokenStore, WaitsFor, merge,
 };
 
 /// The task.
 pub struct WatchMerges {
     /// Merge requests.
     pub merge_requests: Arc<dyn MergeRequestReader>,
+    /// What people say on them.
+    pub conversation: Arc<dyn MergeRequestConversation>,
     /// The branch that Flux follows.
     pub commits: Arc<dyn CommitReader>,
     /// The Flux files.
@@ -169,8 +173,9 @@ impl WatchMerges {
                 }
                 answer.map(serde_json::to_value)
             }
-            // The answer itself goes past this task; only the deadline is watched here.
-            None => is_expired.then(DecisionAnswer::expired).map(serde_json::to_value),
+            // Most answers go past this task; here are the replies in the merge request, and the deadline.
+            None if is_expired => Some(serde_json::to_value(DecisionAnswer::expired())),
+            None => self.replied(waiting).await?.map(serde_json::to_value),
         };
         let Some(answer) = answer else { return Ok(false) };
         let output = answer.map_err(|error| TaskError::internal(format!("encode answer: {error}")))?;

@@ -240,6 +240,7 @@ fn tasks(
         }),
         Arc::new(watch_merges::WatchMerges {
             merge_requests: gitlab.clone(),
+            conversation: gitlab.clone(),
             commits: gitlab.clone(),
             files: gitlab.clone(),
             tokens: store.clone(),

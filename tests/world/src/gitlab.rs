@@ -14,7 +14,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 pub(crate) use merge_requests::web_url;
-pub(crate) use model::{Effect, MergeRequest, MergeState, Project};
+pub(crate) use model::{Effect, MergeRequest, MergeState, Project, Remark};
 
 use crate::call::{self, Answer, Call};
 use crate::git::{Note, Repository, Tree};
@@ -227,6 +227,7 @@ fn in_project(project: &mut Project, call: &Call, rest: &[&str]) -> Answer {
         ("GET", ["repository", "commits", id, "refs"]) => commits::refs(project, id),
         ("GET", ["repository", "merge_base"]) => commits::merge_base(project, call),
         ("GET", ["repository", "compare"]) => commits::compare(project, call),
+        ("GET", ["members", "all", id]) => users::member(project, id),
         ("GET", ["merge_requests"]) => merge_requests::list(project, call),
         ("POST", ["merge_requests"]) => merge_requests::create(project, call),
         (_, ["merge_requests", iid, rest @ ..]) => {

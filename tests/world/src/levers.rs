@@ -9,7 +9,7 @@ use crate::World;
 use crate::cluster::{Bend, Grant, Injector};
 use crate::datadog::{ActiveRegression, Shock, Silence};
 use crate::git::Note;
-use crate::gitlab::{MergeState, Project};
+use crate::gitlab::{MergeState, Project, Remark};
 use crate::spec::Person;
 use crate::state::{Event, State};
 use crate::view::System;
@@ -41,6 +41,18 @@ impl State {
         let out =
             |outage: &&Outage| outage.system == *system && outage.from <= self.now && self.now < outage.until;
         self.outages.iter().find(out).map(|outage| outage.status)
+    }
+}
+
+impl State {
+    /// Somebody says something on a merge request.
+    pub(crate) fn say(&mut self, project: &str, iid: u64, author: String, text: String) {
+        let remark = Remark { at: self.now, author, text };
+        self.in_project(project, |project| {
+            if let Some(request) = project.position(iid).and_then(|n| project.merge_requests.get_mut(n)) {
+                request.notes.push(remark);
+            }
+        });
     }
 }
 
@@ -112,6 +124,13 @@ impl World {
         let mut state = self.state();
         let first = state.spec.gitlab_project.clone();
         state.in_project(&first, act)
+    }
+
+    /// Somebody says something on a merge request of the first project, now or later.
+    pub fn comment(&self, iid: u64, author: &str, text: &str, at: Timestamp) {
+        let mut state = self.state();
+        let project = state.spec.gitlab_project.clone();
+        state.at(at, Event::Say { project, iid, author: author.to_owned(), text: text.to_owned() });
     }
 
     /// A version makes a cluster's traffic worse, by the share of its proxies that run it, from now on.

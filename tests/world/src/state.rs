@@ -38,6 +38,8 @@ pub(crate) enum Event {
     Answer { project: String, iid: u64, opening: u32 },
     /// The person answers one merge request as a test says.
     AnswerThis { project: String, iid: u64, merge: bool },
+    /// Somebody says something on a merge request.
+    Say { project: String, iid: u64, author: String, text: String },
 }
 
 pub(crate) struct State {
@@ -137,6 +139,7 @@ impl State {
 
     fn happen(&mut self, event: Event) {
         match event {
+            Event::Say { project, iid, author, text } => self.say(&project, iid, author, text),
             Event::Fetch { cluster } => self.fetch(&cluster),
             Event::Apply { cluster } => self.apply(&cluster),
             Event::Reconcile { cluster } => self.reconcile(&cluster),

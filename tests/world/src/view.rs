@@ -176,7 +176,7 @@ impl World {
                 labels: request.labels.clone(),
                 assignees: request.assignees.clone(),
                 reviewers: request.reviewers.clone(),
-                notes: request.notes.iter().map(|(_, body)| body.clone()).collect(),
+                notes: request.notes.iter().map(|note| note.text.clone()).collect(),
                 created_at: request.created,
                 merged_at: request.merged,
                 closed_at: request.closed,

@@ -42,6 +42,13 @@ pub(crate) struct Refused {
     error: TaskError,
 }
 
+impl Refused {
+    /// What was asked for is not there.
+    pub(crate) fn is_absent(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND && !self.detail.contains("Project Not Found")
+    }
+}
+
 impl From<Refused> for TaskError {
     fn from(refused: Refused) -> Self {
         refused.error

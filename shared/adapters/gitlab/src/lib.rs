@@ -7,6 +7,7 @@ mod access;
 mod branch;
 mod client;
 mod commits;
+mod conversation;
 mod files;
 mod graphql;
 mod merge_requests;
@@ -24,8 +25,8 @@ use async_trait::async_trait;
 use guard_domain::{FileContent, MergeRequest, Proposal};
 use guard_http::Transport;
 use guard_tasks::{
-    CommitReader, Context as _, FileReader, MergeRequestReader, MergeRequestWriter, Opening, TaskError,
-    Withdrawn,
+    Comment, CommitReader, Context as _, FileReader, MergeRequestConversation, MergeRequestReader,
+    MergeRequestWriter, Opening, TaskError, Withdrawn,
 };
 use secrecy::SecretString;
 
@@ -121,6 +122,27 @@ impl MergeRequestReader for GitLab {
         merge_requests::changed_files(&self.client, project, iid)
             .await
             .context(format!("list the files of merge request {project}!{iid}"))
+    }
+}
+
+#[async_trait]
+impl MergeRequestConversation for GitLab {
+    async fn ask(
+        &self,
+        project: &str,
+        iid: u64,
+        marker: &str,
+        text: &str,
+    ) -> Result<Vec<Comment>, TaskError> {
+        conversation::ask(&self.client, project, iid, marker, text)
+            .await
+            .context(format!("ask on merge request {project}!{iid}"))
+    }
+
+    async fn is_maintainer(&self, project: &str, user: u64) -> Result<bool, TaskError> {
+        conversation::is_maintainer(&self.client, project, user)
+            .await
+            .context(format!("look up the role of user {user} in {project}"))
     }
 }
 

@@ -10,9 +10,9 @@ use guard_domain::{
     Proposal, TrafficWindow,
 };
 use guard_tasks::{
-    CommitReader, FileReader, HistoryAsked, HistoryReader, IntegrationReader, MemoryAsked, MemoryReader,
-    MergeRequestReader, MergeRequestWriter, MonitorReader, Notifier, Opening, TaskError, TrafficReader,
-    Withdrawn,
+    Comment, CommitReader, FileReader, HistoryAsked, HistoryReader, IntegrationReader, MemoryAsked,
+    MemoryReader, MergeRequestConversation, MergeRequestReader, MergeRequestWriter, MonitorReader, Notifier,
+    Opening, TaskError, TrafficReader, Withdrawn,
 };
 use jiff::Timestamp;
 
@@ -58,6 +58,23 @@ impl<T: MergeRequestReader> MergeRequestReader for WithSecret<T> {
 
     async fn changed_files(&self, project: &str, iid: u64) -> Result<BTreeSet<String>, TaskError> {
         self.call(move |client| async move { client.changed_files(project, iid).await }).await
+    }
+}
+
+#[async_trait]
+impl<T: MergeRequestConversation> MergeRequestConversation for WithSecret<T> {
+    async fn ask(
+        &self,
+        project: &str,
+        iid: u64,
+        marker: &str,
+        text: &str,
+    ) -> Result<Vec<Comment>, TaskError> {
+        self.call(move |client| async move { client.ask(project, iid, marker, text).await }).await
+    }
+
+    async fn is_maintainer(&self, project: &str, user: u64) -> Result<bool, TaskError> {
+        self.call(move |client| async move { client.is_maintainer(project, user).await }).await
     }
 }
 

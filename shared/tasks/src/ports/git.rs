@@ -44,6 +44,28 @@ pub trait MergeRequestReader: Send + Sync {
     async fn changed_files(&self, project: &str, iid: u64) -> Result<BTreeSet<String>, TaskError>;
 }
 
+/// Something that somebody said on a merge request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comment {
+    /// GitLab's number of who said it.
+    pub author_id: u64,
+    /// Their username.
+    pub author: String,
+    /// What they said, as they typed it.
+    pub text: String,
+}
+
+/// Merge requests, talked on.
+#[async_trait]
+pub trait MergeRequestConversation: Send + Sync {
+    /// Says a text that holds this marker, unless it was said before; and hears what others said after it, oldest first.
+    async fn ask(&self, project: &str, iid: u64, marker: &str, text: &str)
+    -> Result<Vec<Comment>, TaskError>;
+
+    /// Whether somebody is a Maintainer of the project. Who is no member is none.
+    async fn is_maintainer(&self, project: &str, user: u64) -> Result<bool, TaskError>;
+}
+
 /// What came of opening one.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Opening {

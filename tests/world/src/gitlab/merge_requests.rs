@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::commits;
-use super::model::{MergeRequest, MergeState, Project};
+use super::model::{GUARD, MergeRequest, MergeState, Project, Remark};
 use super::pages::page;
 use super::{message, missing};
 use crate::call::{self, Answer, Call};
@@ -241,14 +241,18 @@ pub(super) fn changes(project: &mut Project, at: usize) -> Answer {
     call::json(200, &told)
 }
 
-fn note_json(id: usize, (at, body): &(jiff::Timestamp, String)) -> Value {
-    let at = stamp(*at);
-    json!({ "id": id + 1, "body": body, "author": { "username": "guard", "name": "GUARD" }, "created_at": at, "updated_at": at, "system": false })
+fn note_json(project: &Project, id: usize, note: &Remark) -> Value {
+    let at = stamp(note.at);
+    json!({
+        "id": id + 1, "body": note.text, "author": project.author(&note.author), "created_at": at, "updated_at": at,
+        "system": false,
+    })
 }
 
 pub(super) fn notes(project: &Project, call: &Call, at: usize) -> Answer {
     let all = project.merge_requests.get(at).map(|request| request.notes.as_slice()).unwrap_or_default();
-    let mut items: Vec<Value> = all.iter().enumerate().map(|(id, note)| note_json(id, note)).collect();
+    let mut items: Vec<Value> =
+        all.iter().enumerate().map(|(id, note)| note_json(project, id, note)).collect();
     if call.get("sort") != Some("asc") {
         items.reverse();
     }
@@ -258,9 +262,9 @@ pub(super) fn notes(project: &Project, call: &Call, at: usize) -> Answer {
 pub(super) fn add_note(project: &mut Project, call: &Call, at: usize) -> Answer {
     let body = call.json().unwrap_or_default();
     let Some(text) = body.get("body").and_then(Value::as_str) else { return missing("body") };
-    let now = project.now;
+    let remark = Remark { at: project.now, author: GUARD.to_owned(), text: text.to_owned() };
     let Some(request) = project.merge_requests.get_mut(at) else { return message(404, "404 Not found") };
-    request.notes.push((now, text.to_owned()));
+    request.notes.push(remark.clone());
     let id = request.notes.len() - 1;
-    call::json(201, &note_json(id, &(now, text.to_owned())))
+    call::json(201, &note_json(project, id, &remark))
 }

@@ -24,6 +24,18 @@ impl MergeState {
     }
 }
 
+/// What somebody said on a merge request.
+#[derive(Debug, Clone)]
+pub(crate) struct Remark {
+    pub(crate) at: Timestamp,
+    /// A username.
+    pub(crate) author: String,
+    pub(crate) text: String,
+}
+
+/// The user that the token belongs to.
+pub(crate) const GUARD: &str = "guard";
+
 #[derive(Debug, Clone)]
 pub(crate) struct MergeRequest {
     pub(crate) iid: u64,
@@ -47,7 +59,7 @@ pub(crate) struct MergeRequest {
     /// The source's head; kept when the branch is gone.
     pub(crate) head: String,
     pub(crate) remove_source_branch: bool,
-    pub(crate) notes: Vec<(Timestamp, String)>,
+    pub(crate) notes: Vec<Remark>,
     /// The trees before and after, frozen by the merge.
     pub(crate) frozen: Option<(Arc<Tree>, Arc<Tree>)>,
 }

@@ -9,6 +9,8 @@ mod opening;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]
+mod talking;
+#[cfg(test)]
 mod webhook;
 #[cfg(test)]
 mod withdrawing;
