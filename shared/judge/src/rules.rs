@@ -46,9 +46,9 @@ pub enum Ground {
     Critical(usize),
     /// Two metrics together, the stronger first.
     Together(usize, usize),
-    /// The same metric on another cluster of the batch too.
+    /// The same metric on others of the batch too.
     Twice(usize),
-    /// All clusters of the batch show it in sum.
+    /// All clusters of the batch show it in sum, and this one half of what is tolerable at least.
     Pooled(usize),
 }
 
@@ -68,13 +68,13 @@ impl Ground {
             }
             Self::Twice(metric) => {
                 format!(
-                    "{} is worse on another cluster of the batch too: strength {TWICE} or more on both",
+                    "{} is worse on others of the batch too: strength {TWICE} or more on each",
                     name(metric)
                 )
             }
             Self::Pooled(metric) => {
                 format!(
-                    "{} is worse over all clusters of the batch, more than {POOLED} deviations",
+                    "{} is worse over all clusters of the batch, more than {POOLED} deviations, and here too",
                     name(metric)
                 )
             }
@@ -144,6 +144,25 @@ mod tests {
 
     fn ground(signs: &[Sign]) -> Option<Ground> {
         grounds(&[signs.to_vec()])[0]
+    }
+
+    #[test]
+    fn a_ground_names_its_metrics_and_numbers() {
+        let name = |metric: usize| format!("metric {metric}");
+        for (ground, words) in [
+            (Ground::Critical(1), "metric 1 alone is enough: strength 5 or more"),
+            (
+                Ground::Together(2, 1),
+                "metric 2 and metric 1 together are enough: strength 3 or more, and 1 or more",
+            ),
+            (Ground::Twice(1), "metric 1 is worse on others of the batch too: strength 3.5 or more on each"),
+            (
+                Ground::Pooled(1),
+                "metric 1 is worse over all clusters of the batch, more than 4 deviations, and here too",
+            ),
+        ] {
+            assert_eq!(ground.words(name), words);
+        }
     }
 
     #[test]
