@@ -202,6 +202,10 @@ mod tests {
         let found = grounds(&vec![vec![little]; 8]);
         assert!(found.iter().all(|ground| *ground == Some(Ground::Pooled(1))), "{found:?}");
         assert_eq!(pooled(&vec![vec![little]; 8]), [1]);
+        // At the bars is not above them: four times two deviations over the root of four, and half of what is tolerable.
+        assert!(pooled(&vec![vec![Sign { z: 2.0, ..little }]; 4]).is_empty());
+        assert_eq!(pooled(&vec![vec![Sign { z: 2.1, ..little }]; 4]), [1]);
+        assert!(pooled(&vec![vec![Sign { shift: 0.5, ..little }]; 8]).is_empty());
         // Who does not show it stays, whatever the others do; and so does who cannot say.
         for other in [Sign { z: 0.5, shift: 0.5, ..little }, Sign { z: f64::NAN, shift: f64::NAN, ..little }]
         {
