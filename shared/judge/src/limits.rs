@@ -95,6 +95,13 @@ mod tests {
     }
 
     #[test]
+    fn at_the_floor_is_not_below_it() {
+        let (requests, errors) = (series(300, &[Some(64.0); 2]), |n: f64| series(300, &[Some(n); 2]));
+        assert_eq!(broken(&requests, &errors(32.0), 600, 1_200, 0.5), None);
+        assert!(broken(&requests, &errors(33.0), 600, 1_200, 0.5).is_some());
+    }
+
+    #[test]
     fn few_errors_are_none_until_they_are_ten() {
         let one = Some((1.0, 1.0));
         assert_eq!(found(&[one; 9]), None);

@@ -46,9 +46,9 @@ pub enum Ground {
     Critical(usize),
     /// Two metrics together, the stronger first.
     Together(usize, usize),
-    /// The same metric on another cluster of the batch too.
+    /// The same metric on others of the batch too.
     Twice(usize),
-    /// All clusters of the batch show it in sum.
+    /// All clusters of the batch show it in sum, and this one half of what is tolerable at least.
     Pooled(usize),
 }
 
@@ -68,13 +68,13 @@ impl Ground {
             }
             Self::Twice(metric) => {
                 format!(
-                    "{} is worse on another cluster of the batch too: strength {TWICE} or more on both",
+                    "{} is worse on others of the batch too: strength {TWICE} or more on each",
                     name(metric)
                 )
             }
             Self::Pooled(metric) => {
                 format!(
-                    "{} is worse over all clusters of the batch, more than {POOLED} deviations",
+                    "{} is worse over all clusters of the batch, more than {POOLED} deviations, and here too",
                     name(metric)
                 )
             }
@@ -147,6 +147,25 @@ mod tests {
     }
 
     #[test]
+    fn a_ground_names_its_metrics_and_numbers() {
+        let name = |metric: usize| format!("metric {metric}");
+        for (ground, words) in [
+            (Ground::Critical(1), "metric 1 alone is enough: strength 5 or more"),
+            (
+                Ground::Together(2, 1),
+                "metric 2 and metric 1 together are enough: strength 3 or more, and 1 or more",
+            ),
+            (Ground::Twice(1), "metric 1 is worse on others of the batch too: strength 3.5 or more on each"),
+            (
+                Ground::Pooled(1),
+                "metric 1 is worse over all clusters of the batch, more than 4 deviations, and here too",
+            ),
+        ] {
+            assert_eq!(ground.words(name), words);
+        }
+    }
+
+    #[test]
     fn one_alone_must_be_critical_and_loud() {
         assert_eq!(ground(&[sign(0, 5.0), sign(1, 0.0)]), Some(Ground::Critical(0)));
         assert_eq!(ground(&[sign(0, 4.9), sign(1, 0.9)]), None);
@@ -183,6 +202,10 @@ mod tests {
         let found = grounds(&vec![vec![little]; 8]);
         assert!(found.iter().all(|ground| *ground == Some(Ground::Pooled(1))), "{found:?}");
         assert_eq!(pooled(&vec![vec![little]; 8]), [1]);
+        // At the bars is not above them: four times two deviations over the root of four, and half of what is tolerable.
+        assert!(pooled(&vec![vec![Sign { z: 2.0, ..little }]; 4]).is_empty());
+        assert_eq!(pooled(&vec![vec![Sign { z: 2.1, ..little }]; 4]), [1]);
+        assert!(pooled(&vec![vec![Sign { shift: 0.5, ..little }]; 8]).is_empty());
         // Who does not show it stays, whatever the others do; and so does who cannot say.
         for other in [Sign { z: 0.5, shift: 0.5, ..little }, Sign { z: f64::NAN, shift: f64::NAN, ..little }]
         {
