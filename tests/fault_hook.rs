@@ -34,6 +34,7 @@ async fn seen(scenario: Scenario, batches: usize) -> (Vec<Occasion>, u64, BTreeS
     });
     story.house().set_webhook();
     story.play().await.unwrap();
+    story.house().sweep().await.unwrap();
     let reached = story.house().world.calls().values().sum::<u64>();
     let occasions = occasions.lock().unwrap().clone();
     let entered = entered.lock().unwrap().clone();
@@ -89,6 +90,7 @@ async fn every_state_invocation_and_outward_call_passes_it() {
         "drop token",
         "keep token",
         "list batches",
+        "list leases",
         "list open",
         "move cluster",
         "note request",

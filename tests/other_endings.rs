@@ -291,9 +291,9 @@ async fn a_second_start_of_the_same_batch_ends_at_once_and_names_the_holder() {
     assert_eq!(house.world.merge_requests().len(), 1);
 }
 
-/// The holder was stopped: its lock is free because Step Functions says so, and its fence is too old to write.
+/// The holder was stopped: its lock is free because Step Functions says so, and nothing of it is left in the middle.
 #[tokio::test(flavor = "current_thread")]
-async fn the_lock_of_a_stopped_execution_is_taken_over() {
+async fn the_batch_of_a_stopped_execution_is_free_when_it_was_swept() {
     let fleet = fleet();
     let house = House::new(&fleet).unwrap();
     let input = json!({"batch_id": "test", "target_version": "1.30.5"});
@@ -306,6 +306,7 @@ async fn the_lock_of_a_stopped_execution_is_taken_over() {
     });
     house.run().await;
     assert_eq!(house.store.held_locks().len(), 4, "left by the stopped run");
+    house.sweep().await.unwrap();
     let second = house.run_one("batch-upgrade", "run-2", input).await.unwrap();
     let ended = house.service.describe_execution(&second).unwrap();
     assert_eq!(ended.status.as_str(), "SUCCEEDED", "{:?}", ended.cause);

@@ -110,8 +110,12 @@ fn of_runtime(function: &str, is_private: bool, has_everything: bool) -> BTreeSe
             add(EVERYWHERE[3].1, "*");
         }
     }
-    if function == "watch-merges" {
-        add(&["sqs:SendMessage"], &format!("arn:aws:sqs:{REGION}:{ACCOUNT}:guard-watcher-dead-letters"));
+    let queue = |name: &str| format!("arn:aws:sqs:{REGION}:{ACCOUNT}:guard-{name}");
+    if ["watch-merges", "sweep"].contains(&function) {
+        add(&["sqs:SendMessage"], &queue("watcher-dead-letters"));
+    }
+    if function == "sweep" {
+        add(&["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], &queue("sweep"));
     }
     needs
 }

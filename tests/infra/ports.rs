@@ -25,12 +25,18 @@ const PRIVATE: [&str; 11] = [
 /// The ports of a function: the fields of the task that its `compose` makes.
 pub(crate) fn of(function: &str) -> BTreeSet<String> {
     let compose = read(&format!("functions/{function}/src/lib.rs"));
+    let module = function.replace('-', "_");
     let import = compose
         .lines()
-        .find_map(|line| line.strip_prefix("use guard_tasks::"))
+        .filter_map(|line| line.strip_prefix("use guard_tasks::"))
+        .find(|import| import.starts_with(&format!("{module}::")))
         .unwrap_or_else(|| fail(&format!("{function}: compose names no task of guard_tasks")));
     let (module, task) = import.trim_end_matches(';').split_once("::").unwrap();
     let mut ports = fields(&read(&format!("shared/tasks/src/{module}.rs")), task);
+    // One task that uses another as its last step.
+    if ports.remove("Settle") {
+        ports.extend(fields(&read("shared/tasks/src/settle.rs"), "Settle"));
+    }
     if ports.remove("Ledger") {
         ports.extend(fields(&read("shared/tasks/src/ledger.rs"), "Ledger"));
     }
@@ -91,6 +97,7 @@ pub(crate) fn grants(port: &str, notifies: bool) -> Vec<Grant> {
             on(table("locks"), &["dynamodb:ConditionCheckItem"]),
         ]
         .concat(),
+        "LeaseReader" => on(table("locks"), &["dynamodb:Scan"]),
         "Locks" => on(table("locks"), &["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"]),
         "TokenStore" => [
             on(table("runs"), &["dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]),

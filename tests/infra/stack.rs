@@ -238,6 +238,7 @@ impl Stack {
             "AWS::StepFunctions::StateMachine" => self.attribute(name, "Arn"),
             "AWS::StepFunctions::StateMachineVersion" => format!("{}:1", of("StateMachineArn")),
             "AWS::IAM::ManagedPolicy" => name.to_owned(),
+            "AWS::SQS::Queue" => of("QueueName"),
             other => fail(&format!("Ref to {name}, a {other}")),
         }))
     }
@@ -259,6 +260,7 @@ impl Stack {
             ("AWS::Logs::LogGroup", "Arn") => arn("logs", format!("log-group:{}:*", of("LogGroupName"))),
             ("AWS::SQS::Queue", "Arn") => arn("sqs", of("QueueName")),
             ("AWS::SQS::Queue", "QueueName") => of("QueueName"),
+            ("AWS::Events::Rule", "Arn") => arn("events", format!("rule/{}", of("Name"))),
             ("AWS::IAM::Role", "Arn") => format!("arn:aws:iam::{ACCOUNT}:role/{}", of("RoleName")),
             ("AWS::StepFunctions::StateMachine", "Arn") => {
                 arn("states", format!("stateMachine:{}", of("StateMachineName")))

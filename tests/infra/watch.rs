@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use guard_domain::last_end::LONGEST_FUNCTION;
 use serde_json::{Value, json};
 
 use crate::access::of_role;
@@ -66,14 +67,68 @@ fn what_a_schedule_cannot_deliver_is_kept_and_its_role_may_do_just_that() {
 #[test]
 fn a_look_that_failed_is_kept_and_not_repeated_late() {
     let stack = Stack::of_guard(&[]);
-    let watcher = crate::functions::function(&stack, "watch-merges");
-    let config = &watcher.properties["EventInvokeConfig"];
-    assert_eq!(
-        (&config["MaximumRetryAttempts"], &config["MaximumEventAgeInSeconds"]),
-        (&0.into(), &60.into())
-    );
-    let letters = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:guard-watcher-dead-letters");
-    assert_eq!(config["DestinationConfig"]["OnFailure"]["Destination"], letters);
+    for (name, age) in [("watch-merges", 60), ("sweep", 600)] {
+        let function = crate::functions::function(&stack, name);
+        let config = &function.properties["EventInvokeConfig"];
+        assert_eq!(
+            (&config["MaximumRetryAttempts"], &config["MaximumEventAgeInSeconds"]),
+            (&0.into(), &age.into())
+        );
+        let letters = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:guard-watcher-dead-letters");
+        assert_eq!(config["DestinationConfig"]["OnFailure"]["Destination"], letters);
+    }
+}
+
+/// An execution that ended badly is swept when no function of it can be at work any more, and by schedule if the event
+/// was lost.
+#[test]
+fn executions_that_end_badly_are_swept() {
+    for given in [&[][..], &EVERYTHING[..]] {
+        let stack = Stack::of_guard(given);
+        let rule = stack.resource("SweepRule").properties;
+        let machine = |name: &str| format!("arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:guard-{name}");
+        let pattern = json!({
+            "source": ["aws.states"], "detail-type": ["Step Functions Execution Status Change"],
+            "detail": {
+                "status": ["ABORTED", "TIMED_OUT", "FAILED"],
+                "stateMachineArn": [machine("batch-upgrade"), machine("batch-rollback")],
+            },
+        });
+        assert_eq!((&rule["State"], &rule["EventPattern"]), (&"ENABLED".into(), &pattern));
+        let queue = stack.resource("SweepQueue").properties;
+        let arn = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:guard-sweep");
+        assert_eq!(
+            rule["Targets"],
+            json!([{"Id": "sweep", "Arn": arn, "InputPath": "$.detail.executionArn"}])
+        );
+        let delay = queue["DelaySeconds"].as_i64().unwrap();
+        assert!((LONGEST_FUNCTION.as_secs() + 1..=900).contains(&delay), "{delay}");
+
+        let function = crate::functions::function(&stack, "sweep").properties;
+        // AWS asks for six times the function's time-out.
+        assert_eq!(queue["VisibilityTimeout"].as_i64(), function["Timeout"].as_i64().map(|time| 6 * time));
+        let mapping = stack.resource("SweepMapping").properties;
+        assert_eq!(mapping["EventSourceArn"], arn);
+        let live = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:guard-sweep:live");
+        assert_eq!(mapping["FunctionName"], live);
+        let may_send = &stack.resource("SweepQueuePolicy").properties["PolicyDocument"]["Statement"][0];
+        let by_rule = json!({"ArnEquals": {
+            "aws:SourceArn": format!("arn:aws:events:{REGION}:{ACCOUNT}:rule/guard-sweep")
+        }});
+        assert_eq!((&may_send["Resource"], &may_send["Condition"]), (&json!(arn), &by_rule));
+
+        let missed = schedule(&stack, "guard-sweep").properties;
+        assert_eq!((&missed["State"], &missed["Target"]["Arn"]), (&"ENABLED".into(), &json!(live)));
+    }
+}
+
+/// What the domain takes for the longest that a function may be at work behind an execution that ended.
+#[test]
+fn no_function_may_run_longer_than_a_sweep_waits() {
+    let stack = Stack::of_guard(&[]);
+    for (name, size) in stack.section("Mappings")["Sizes"].as_object().unwrap() {
+        assert!(size["Timeout"].as_i64().unwrap() < LONGEST_FUNCTION.as_secs(), "{name}");
+    }
 }
 
 #[test]

@@ -13,7 +13,8 @@ use guard_lambda::SystemClock;
 use guard_memory::{FixedConfig, MemoryStore};
 use guard_tasks::ledger::Ledger;
 use guard_tasks::{
-    Channels, Clock, ExecutionReader, JsonTask, TaskError, decide, open_merge_request, plan_batch, pre_check,
+    Channels, Clock, ExecutionReader, JsonTask, Liveness, TaskError, decide, open_merge_request, plan_batch,
+    pre_check,
 };
 use serde_json::{Value, json};
 
@@ -36,8 +37,8 @@ struct Nobody;
 
 #[async_trait::async_trait]
 impl ExecutionReader for Nobody {
-    async fn is_running(&self, _: &str) -> Result<bool, TaskError> {
-        Ok(false)
+    async fn liveness(&self, _: &str) -> Result<Liveness, TaskError> {
+        Ok(Liveness::Unknown)
     }
 }
 

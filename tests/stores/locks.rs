@@ -1,7 +1,7 @@
 //! Locks.
 
 use guard_domain::ClusterStatus as S;
-use guard_tasks::{ErrorName, Fence, Lease, LockOutcome};
+use guard_tasks::{ErrorName, Fence, HeldLease, Lease, LockOutcome};
 
 use crate::subject::{Stores, batch, by, contract, lease, row, run, step, take, take_batch, taken};
 
@@ -15,6 +15,7 @@ contract! {
     fences_are_above_those_of_every_row,
     only_the_lease_itself_releases,
     a_lease_that_was_never_given_is_confirmed_by_nobody,
+    whoever_holds_a_batch_is_listed_with_the_newest_lease,
     two_hundred_clusters_are_taken_and_freed,
     of_two_at_once_exactly_one_wins,
     of_two_batches_that_share_clusters_exactly_one_wins,
@@ -114,6 +115,17 @@ async fn a_lease_that_was_never_given_is_confirmed_by_nobody(stores: &Stores<'_>
     let invented = Lease { run_id: run("a"), batch_id: batch("test"), fence: Fence(0) };
     assert_eq!(stores.confirm(&invented).await.unwrap_err().name, ErrorName::Conflict);
     stores.release(&invented).await.unwrap();
+}
+
+async fn whoever_holds_a_batch_is_listed_with_the_newest_lease(stores: &Stores<'_>) {
+    assert_eq!(stores.leases().await.unwrap(), []);
+    let held = |lease: &Lease, arn: &str| HeldLease { lease: lease.clone(), execution_arn: arn.to_owned() };
+    let b = lease(take_batch(stores, "b", "second", &["c2"], None).await);
+    let a = lease(take_batch(stores, "a", "first", &["c1"], None).await);
+    assert_eq!(stores.leases().await.unwrap(), [held(&a, "arn:a"), held(&b, "arn:b")]);
+    let c = lease(take_batch(stores, "c", "first", &["c1"], Some("arn:a")).await);
+    stores.release(&b).await.unwrap();
+    assert_eq!(stores.leases().await.unwrap(), [held(&c, "arn:c")]);
 }
 
 async fn two_hundred_clusters_are_taken_and_freed(stores: &Stores<'_>) {

@@ -6,15 +6,23 @@ use async_trait::async_trait;
 use guard_domain::{BatchId, ClusterId, ClusterStatus, RunId};
 use guard_memory::MemoryStore;
 use guard_tasks::{
-    BatchReader, ClusterReader, Lease, LockOutcome, Locks, RequestBudget, RunRecords, StartRegister,
-    StatusMove, StatusWriter, TokenStore, VersionChange,
+    BatchReader, ClusterReader, Lease, LeaseReader, LockOutcome, Locks, RequestBudget, RunRecords,
+    StartRegister, StatusMove, StatusWriter, TokenStore, VersionChange,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// All ports of the stores.
 pub(crate) trait Ports:
-    ClusterReader + BatchReader + StatusWriter + Locks + RunRecords + TokenStore + StartRegister + RequestBudget
+    ClusterReader
+    + BatchReader
+    + StatusWriter
+    + Locks
+    + LeaseReader
+    + RunRecords
+    + TokenStore
+    + StartRegister
+    + RequestBudget
 {
 }
 
@@ -23,6 +31,7 @@ impl<T> Ports for T where
         + BatchReader
         + StatusWriter
         + Locks
+        + LeaseReader
         + RunRecords
         + TokenStore
         + StartRegister

@@ -29,6 +29,7 @@ pub mod checks;
 pub mod compatibility;
 pub mod flux_chain;
 pub mod freeze;
+pub mod last_end;
 pub mod look;
 pub mod manifest;
 pub mod notification;

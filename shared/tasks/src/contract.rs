@@ -8,7 +8,7 @@ use crate::ledger::{DecisionAnswer, MergeAnswer};
 use crate::task::{Meta, Task};
 use crate::{
     answer_decision, await_decision, await_merge, decide, gate_control_plane, judge_soak, merge_webhook,
-    open_merge_request, plan_batch, plan_rollout, post_check, pre_check, restart_proxies, settle,
+    open_merge_request, plan_batch, plan_rollout, post_check, pre_check, restart_proxies, settle, sweep,
     watch_merges, watch_rollout,
 };
 
@@ -74,6 +74,7 @@ impl Contract {
             Self::of::<answer_decision::AnswerDecision>(),
             Self::of_state::<post_check::PostCheck>(),
             Self::of_state::<settle::Settle>(),
+            Self::of::<sweep::Sweep>(),
         ]
     }
 }

@@ -40,10 +40,13 @@ pub mod post_check;
 
 pub mod settle;
 
+pub mod sweep;
+
 mod analysis;
 mod contract;
 mod draft;
 mod error;
+mod holder;
 mod log;
 mod merge;
 mod notices;

@@ -9,6 +9,7 @@
 //! Safe to run twice: the same run finds its own start, gets the same lease again, and the plan that was frozen first
 //! stays.
 
+mod locking;
 mod rollback;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,6 @@ use guard_domain::{
     BatchId, ClusterRecord, ClusterStatus, Config, Direction, Finding, IstioVersion, MAX_CLUSTERS, Pace,
     Plan, Progress, RequestId, RunId, UpgradeSpec, Verdict, child_name, freeze, in_order, text, upgrade_path,
 };
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -26,9 +26,7 @@ use serde_json::Value;
 use crate::ledger::{Ledger, RunRef, Ticket};
 use crate::plan_batch::rollback::NestedInput;
 use crate::task::{Task, decode};
-use crate::{
-    Context, ExecutionReader, Fence, LockOutcome, Locks, Start, StartRegister, TaskError, draft, start,
-};
+use crate::{Context, ExecutionReader, Fence, Locks, Start, StartRegister, TaskError, draft, start};
 
 /// The task.
 pub struct PlanBatch {
@@ -181,7 +179,8 @@ impl PlanBatch {
             })?;
         }
         if let Some(frozen) = self.frozen(&run).await? {
-            run.fence = self.lock(&frozen).await?.map_err(|held| TaskError::conflict(held.to_string()))?;
+            run.fence =
+                self.lock(&frozen).await?.map_err(|held| TaskError::conflict(text::findings(&held)))?;
             return Ok(Self::go(run, &frozen));
         }
         let now = self.ledger.clock.now();
@@ -217,7 +216,7 @@ impl PlanBatch {
 
         match self.lock(&plan).await? {
             Ok(fence) => run.fence = fence,
-            Err(held) => return Ok(Self::stop(Decision::Refuse, text::findings(&[held]), run, &plan)),
+            Err(held) => return Ok(Self::stop(Decision::Refuse, text::findings(&held), run, &plan)),
         }
         // Statuses are looked at under the lock: before it, a live run may own them.
         let findings = orphans(&self.ledger.batches.batch(&plan.batch_id).await.context("read registry")?);
@@ -334,31 +333,6 @@ impl PlanBatch {
         if run.dry_run { Ok(None) } else { self.ledger.read(&run.run_id, "plan").await }
     }
 
-    /// Takes the locks, from a holder that no longer runs if need be.
-    async fn lock(&self, plan: &Plan) -> Result<Result<Fence, Finding>, TaskError> {
-        let ids: Vec<_> = plan.clusters.iter().map(|c| c.record.cluster_id.clone()).collect();
-        let now = self.ledger.clock.now();
-        let mut replacing: Option<String> = None;
-        // Twice: once plainly, once in place of a holder that was found dead. A third holder means a race: say so.
-        for _ in 0..2 {
-            let asked = self
-                .locks
-                .acquire(&plan.run_id, &plan.execution_arn, &plan.batch_id, &ids, replacing.as_deref(), now)
-                .await
-                .context("take the locks")?;
-            match asked {
-                LockOutcome::Held(lease) => return Ok(Ok(lease.fence)),
-                LockOutcome::Taken { resource, holder_arn, since } => {
-                    if self.executions.is_running(&holder_arn).await.context("ask for the lock's holder")? {
-                        return Ok(Err(held(&resource, &holder_arn, since)));
-                    }
-                    replacing = Some(holder_arn);
-                }
-            }
-        }
-        Err(TaskError::conflict("the locks changed hands while they were taken"))
-    }
-
     fn go(run: RunRef, plan: &Plan) -> Output {
         let ids = plan.clusters.iter().map(|c| c.record.cluster_id.clone());
         let clusters = tickets(&plan.run_id, ids, plan.direction, 1);
@@ -389,15 +363,6 @@ fn refuse_problems(config: &Config, what: &str) -> Result<(), TaskError> {
     } else {
         Err(TaskError::rejected(format!("{what}: {}", problems.join("; "))))
     }
-}
-
-fn held(resource: &str, holder_arn: &str, since: Timestamp) -> Finding {
-    Finding::blocking(
-        "LOCK_HELD",
-        resource,
-        format!("held by {holder_arn} since {since}"),
-        "wait for that execution to end, or stop it, then start again",
-    )
 }
 
 /// Clusters left in the middle by a run that is gone.

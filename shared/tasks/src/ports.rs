@@ -25,8 +25,10 @@ pub use metrics::{
 pub use notify::{Channels, Notifier};
 pub use start::{FirstStart, Start, StartRegister};
 pub use store::{
-    AuditEntry, BatchReader, ClusterReader, ConfigReader, Fence, Lease, LockOutcome, Locks, RunRecords,
-    StatusMove, StatusWriter, VersionChange,
+    AuditEntry, BatchReader, ClusterReader, ConfigReader, Fence, HeldLease, Lease, LeaseReader, LockOutcome,
+    Locks, RunRecords, StatusMove, StatusWriter, VersionChange,
 };
 pub use webhook::{DeliveryReader, News, WatcherWaker};
-pub use workflow::{Answered, Clock, ExecutionReader, OpenToken, TokenAnswerer, TokenStore, WaitsFor};
+pub use workflow::{
+    Answered, Clock, ExecutionReader, Liveness, OpenToken, TokenAnswerer, TokenStore, WaitsFor,
+};

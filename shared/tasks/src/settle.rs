@@ -76,6 +76,11 @@ impl Outcome {
         }
     }
 
+    /// Whether this word in a run's record says that clusters wait in the middle for a person, behind its locks.
+    pub(crate) fn leaves_clusters_in_the_middle(outcome: &str) -> bool {
+        [Self::Stopped, Self::RollbackFailed].iter().any(|one| one.as_str() == outcome)
+    }
+
     /// Whether the locks are freed.
     fn releases(self) -> bool {
         match self {
@@ -121,37 +126,13 @@ impl Task for Settle {
         let plan = self.ledger.plan(&run).await?;
 
         let withdrawn = self.withdraw(&run, outcome).await?;
-        let (mut outcome, mut summary) = (outcome, reason);
-        match withdrawn.map(|answer| (answer.state, answer.summary)) {
-            Some((MergeEnd::Merged, _)) => {
-                let summary = "merged while it was being withdrawn: the run goes on".to_owned();
-                self.ledger.audit(&run, Self::NAME, summary.clone()).await?;
-                return Ok(Output { outcome, merged_meanwhile: true, summary });
-            }
-            // Landed, but not all of it or not as proposed: the change is under way in the clusters, whatever this run wanted
-            // to end as.
-            Some((MergeEnd::Partly | MergeEnd::Edited, what)) => {
-                outcome = Outcome::Stopped;
-                if !summary.contains(&what) {
-                    summary = format!("{summary}; {what}");
-                }
-            }
-            Some((MergeEnd::Closed | MergeEnd::Expired, _)) | None => {}
+        if withdrawn.as_ref().is_some_and(|answer| answer.state == MergeEnd::Merged) {
+            let summary = "merged while it was being withdrawn: the run goes on".to_owned();
+            self.ledger.audit(&run, Self::NAME, summary.clone()).await?;
+            return Ok(Output { outcome, merged_meanwhile: true, summary });
         }
-        self.statuses(&run, &plan, outcome).await?;
-        // The first outcome stays: a run ends once.
-        if self.ledger.read::<OutcomeEntry>(&run.run_id, "outcome").await?.is_none() {
-            let entry = OutcomeEntry {
-                outcome: outcome.as_str().to_owned(),
-                summary: summary.clone(),
-                at: self.ledger.clock.now(),
-            };
-            self.ledger.write(&run, "outcome", &entry).await?;
-            self.ledger
-                .audit(&run, Self::NAME, format!("settled as {}: {summary}", outcome.as_str()))
-                .await?;
-        }
-        self.tell(&run, &plan, outcome, &summary).await;
+        let (outcome, summary) = after(withdrawn, outcome, reason);
+        self.close(&run, &plan, outcome, &summary).await?;
         if outcome.releases() {
             self.locks.release(&run.lease()).await.context("release the locks")?;
         }
@@ -159,7 +140,64 @@ impl Task for Settle {
     }
 }
 
+/// How the run ends, now that its requests were taken back.
+fn after(withdrawn: Option<MergeAnswer>, outcome: Outcome, mut summary: String) -> (Outcome, String) {
+    match withdrawn.map(|answer| (answer.state, answer.summary)) {
+        // Landed, and it was not to go on, or not all of it or not as proposed: the change is under way in the clusters,
+        // whatever this run wanted to end as.
+        Some((MergeEnd::Merged, _)) => (Outcome::Stopped, format!("{summary}; all was merged meanwhile")),
+        Some((MergeEnd::Partly | MergeEnd::Edited, what)) => {
+            if !summary.contains(&what) {
+                summary = format!("{summary}; {what}");
+            }
+            (Outcome::Stopped, summary)
+        }
+        Some((MergeEnd::Closed | MergeEnd::Expired, _)) | None => (outcome, summary),
+    }
+}
+
 impl Settle {
+    /// Brings a run to its end whose execution is dead: nothing can go on, and locks are kept only where clusters are in
+    /// the middle.
+    pub(crate) async fn bury(
+        &self,
+        run: &RunRef,
+        plan: &Plan,
+        outcome: Outcome,
+        reason: String,
+    ) -> Result<(), TaskError> {
+        let withdrawn = self.withdraw(run, outcome).await?;
+        let (outcome, summary) = after(withdrawn, outcome, reason);
+        self.close(run, plan, outcome, &summary).await?;
+        if !Outcome::leaves_clusters_in_the_middle(outcome.as_str()) {
+            self.locks.release(&run.lease()).await.context("release the locks")?;
+        }
+        Ok(())
+    }
+
+    /// Statuses, outcome, and people.
+    async fn close(
+        &self,
+        run: &RunRef,
+        plan: &Plan,
+        outcome: Outcome,
+        summary: &str,
+    ) -> Result<(), TaskError> {
+        self.statuses(run, plan, outcome).await?;
+        // The first outcome stays: a run ends once.
+        if self.ledger.read::<OutcomeEntry>(&run.run_id, "outcome").await?.is_none() {
+            let entry = OutcomeEntry {
+                outcome: outcome.as_str().to_owned(),
+                summary: summary.to_owned(),
+                at: self.ledger.clock.now(),
+            };
+            self.ledger.write(run, "outcome", &entry).await?;
+            self.ledger.audit(run, Self::NAME, format!("settled as {}: {summary}", outcome.as_str())).await?;
+        }
+        self.tell(run, plan, outcome, summary).await;
+        Ok(())
+    }
+
     /// Takes back every upgrade request that is still open, looks once more, and says how waiting for them ended. `None`
     /// where nothing was to be taken back: the run is past its merge, or never came near one.
     async fn withdraw(&self, run: &RunRef, outcome: Outcome) -> Result<Option<MergeAnswer>, TaskError> {
@@ -253,11 +291,16 @@ impl Settle {
                 }
             }
             Outcome::Stopped => {
-                let unlanded = self.unlanded(run).await?;
+                let (landed, unlanded) = self.proposed(run).await?;
                 for planned in &plan.clusters {
                     let id = &planned.record.cluster_id;
                     let row = self.ledger.clusters.cluster(id).await.context("read registry")?;
-                    if row.is_none_or(|row| row.status != ClusterStatus::MrCreated) {
+                    let status = row.map(|row| row.status);
+                    if status == Some(ClusterStatus::PreCheckPassed) && landed.contains(id) {
+                        // Opening the request was cut short before the status followed.
+                        let aim = Some(VersionChange::Aim(planned.to(plan.direction).clone()));
+                        self.ledger.advance(run, id, ClusterStatus::MrCreated, aim, None).await?;
+                    } else if status != Some(ClusterStatus::MrCreated) {
                         continue;
                     }
                     let (to, version) = if unlanded.contains(id) {
@@ -273,10 +316,13 @@ impl Settle {
         Ok(())
     }
 
-    /// Clusters whose request did not land: nothing has changed for them.
-    async fn unlanded(&self, run: &RunRef) -> Result<BTreeSet<ClusterId>, TaskError> {
+    /// Clusters whose request landed, and those whose request did not: nothing has changed for them.
+    async fn proposed(&self, run: &RunRef) -> Result<(BTreeSet<ClusterId>, BTreeSet<ClusterId>), TaskError> {
         let requests = self.ledger.merge_requests(&run.run_id, UPGRADE).await?;
-        let unlanded = requests.into_iter().filter(|(_, entry)| entry.landed.is_none());
-        Ok(unlanded.flat_map(|(_, entry)| entry.clusters).collect())
+        let (landed, unlanded): (Vec<_>, Vec<_>) =
+            requests.into_iter().map(|(_, entry)| entry).partition(|entry| entry.landed.is_some());
+        let ids =
+            |entries: Vec<MergeRequestEntry>| entries.into_iter().flat_map(|entry| entry.clusters).collect();
+        Ok((ids(landed), ids(unlanded)))
     }
 }

@@ -22,7 +22,7 @@ use guard_tasks::ledger::Ledger;
 use guard_tasks::{
     Channels, JsonTask, answer_decision, await_decision, await_merge, decide, gate_control_plane, judge_soak,
     merge_webhook, open_merge_request, plan_batch, plan_rollout, post_check, pre_check, restart_proxies,
-    settle, watch_merges, watch_rollout,
+    settle, sweep, watch_merges, watch_rollout,
 };
 use guard_world::{World, WorldSpec};
 use serde_json::Value;
@@ -35,7 +35,7 @@ use crate::transport::InProcess;
 use crate::webhook::TOKEN;
 
 /// Every function's name.
-pub const FUNCTIONS: [&str; 16] = [
+pub const FUNCTIONS: [&str; 17] = [
     "plan-rollout",
     "plan-batch",
     "pre-check",
@@ -52,6 +52,7 @@ pub const FUNCTIONS: [&str; 16] = [
     "answer-decision",
     "post-check",
     "settle",
+    "sweep",
 ];
 
 /// Virtual time of an invocation that calls nobody, and what each outward call adds. Rough figures: they only have to
@@ -279,16 +280,26 @@ fn tasks(
             notifier: notifier.clone(),
             ledger: ledger.clone(),
         }),
-        Arc::new(answer_decision::AnswerDecision { tokens: store.clone(), answers: step_functions }),
+        Arc::new(answer_decision::AnswerDecision { tokens: store.clone(), answers: step_functions.clone() }),
         Arc::new(post_check::PostCheck { health: clusters, analyzer, ledger: ledger.clone() }),
-        Arc::new(settle::Settle {
-            merge_requests: gitlab.clone(),
-            looks: gitlab.clone(),
-            commits: gitlab.clone(),
-            files: gitlab,
-            locks: store,
-            notifier,
-            ledger,
+        Arc::new(settle(&gitlab, &store, &notifier, &ledger)),
+        Arc::new(sweep::Sweep {
+            leases: store.clone(),
+            executions: step_functions,
+            tokens: store.clone(),
+            settle: settle(&gitlab, &store, &notifier, &ledger),
         }),
     ]
+}
+
+fn settle(gitlab: &Arc<GitLab>, store: &Arc<Stores>, notifier: &Channels, ledger: &Ledger) -> settle::Settle {
+    settle::Settle {
+        merge_requests: gitlab.clone(),
+        looks: gitlab.clone(),
+        commits: gitlab.clone(),
+        files: gitlab.clone(),
+        locks: store.clone(),
+        notifier: notifier.clone(),
+        ledger: ledger.clone(),
+    }
 }

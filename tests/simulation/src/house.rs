@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use guard_asl::{ApiError, Step, StepFunctions, Transition};
+use guard_asl::{ApiError, FunctionError, Step, StepFunctions, Transition};
+use guard_domain::last_end;
 use guard_memory::MemoryStore;
 use guard_world::World;
 use jiff::SignedDuration;
@@ -133,6 +134,33 @@ impl House {
             self.world.advance_to(at);
             for delivery in webhook.deliveries(&self.world) {
                 self.service.schedule_invocation(at, &function_arn("merge-webhook"), delivery);
+            }
+        }
+    }
+
+    /// Runs what is due up to a time, and lets it come.
+    pub async fn wait_until(&self, at: jiff::Timestamp) {
+        self.service.run_until(at, &self.functions).await;
+        self.world.advance_to(at);
+    }
+
+    /// Lets so much time pass that nothing of what has ended is at work any more, and sweeps, as EventBridge's rule does;
+    /// what runs meanwhile runs on. The sweep's answer.
+    pub async fn sweep(&self) -> Result<Value, FunctionError> {
+        let at = last_end::quiet_from(self.service.now());
+        self.sweep_at(at).await
+    }
+
+    /// Sweeps at a time.
+    pub async fn sweep_at(&self, at: jiff::Timestamp) -> Result<Value, FunctionError> {
+        let sweeper = function_arn("sweep");
+        self.service.schedule_invocation(at, &sweeper, json!({}));
+        loop {
+            self.deliver();
+            match self.service.step(&self.functions).await {
+                Step::Invoked { function, outcome, .. } if function == sweeper => return outcome,
+                // The planned invocation is an event: until it came, there is one.
+                Step::Invoked { .. } | Step::Progress { .. } | Step::Idle => {}
             }
         }
     }

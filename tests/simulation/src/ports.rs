@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
-use guard_asl::{ApiError, Status, StepFunctions, VirtualClock};
-use guard_tasks::{Answered, Clock, ExecutionReader, TaskError, TokenAnswerer, WatcherWaker};
+use guard_asl::{ApiError, StepFunctions, VirtualClock};
+use guard_tasks::{Answered, Clock, ExecutionReader, Liveness, TaskError, TokenAnswerer, WatcherWaker};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -34,10 +34,13 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 #[async_trait]
 impl ExecutionReader for LocalStepFunctions {
-    async fn is_running(&self, execution_arn: &str) -> Result<bool, TaskError> {
-        let look = || -> BoxFuture<'_, bool> {
+    async fn liveness(&self, execution_arn: &str) -> Result<Liveness, TaskError> {
+        let look = || -> BoxFuture<'_, Liveness> {
             let execution = self.service.describe_execution(execution_arn);
-            Box::pin(ready(execution.is_some_and(|execution| execution.status == Status::Running)))
+            Box::pin(ready(execution.map_or(Liveness::Unknown, |execution| match execution.stop {
+                None => Liveness::Running,
+                Some(at) => Liveness::Ended(at),
+            })))
         };
         let operation = "DescribeExecution".to_owned();
         Ok(self.faults.call("Step Functions", operation, TIMEOUT, look).await?)

@@ -10,8 +10,9 @@ use futures::future::BoxFuture;
 use guard_domain::{BatchId, ClusterId, ClusterRecord, RunId};
 use guard_memory::MemoryStore;
 use guard_tasks::{
-    AuditEntry, BatchReader, ClusterReader, FirstStart, Lease, LockOutcome, Locks, OpenToken, RequestBudget,
-    RunRecords, Start, StartRegister, StatusMove, StatusWriter, TaskError, TokenStore,
+    AuditEntry, BatchReader, ClusterReader, FirstStart, HeldLease, Lease, LeaseReader, LockOutcome, Locks,
+    OpenToken, RequestBudget, RunRecords, Start, StartRegister, StatusMove, StatusWriter, TaskError,
+    TokenStore,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -85,6 +86,13 @@ impl Locks for Stores {
 
     async fn release(&self, lease: &Lease) -> Result<(), TaskError> {
         self.call(format!("release locks of {}", lease.batch_id), || self.memory.release(lease)).await
+    }
+}
+
+#[async_trait]
+impl LeaseReader for Stores {
+    async fn leases(&self) -> Result<Vec<HeldLease>, TaskError> {
+        self.call("list leases".to_owned(), || self.memory.leases()).await
     }
 }
 

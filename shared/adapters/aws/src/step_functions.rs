@@ -12,7 +12,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionError;
 use aws_sdk_sfn::types::ExecutionStatus;
 use guard_http::{System, Transport};
-use guard_tasks::{Answered, Clock, Context as _, ExecutionReader, TaskError, TokenAnswerer};
+use guard_tasks::{Answered, Clock, Context as _, ExecutionReader, Liveness, TaskError, TokenAnswerer};
 use serde_json::Value;
 
 use crate::error;
@@ -39,28 +39,39 @@ impl StepFunctions {
         Self { client: aws_sdk_sfn::Client::new(&config) }
     }
 
-    async fn status(&self, execution_arn: &str) -> Result<Option<ExecutionStatus>, TaskError> {
+    async fn look(&self, execution_arn: &str) -> Result<Liveness, TaskError> {
         let answer = self.client.describe_execution().execution_arn(execution_arn).send().await;
-        match answer {
-            Ok(execution) => Ok(Some(execution.status)),
+        let execution = match answer {
+            Ok(execution) => execution,
             Err(refused)
                 if refused
                     .as_service_error()
                     .is_some_and(DescribeExecutionError::is_execution_does_not_exist) =>
             {
-                Ok(None)
+                return Ok(Liveness::Unknown);
             }
-            Err(refused) => Err(error::classify("Step Functions DescribeExecution", &refused)),
+            Err(refused) => return Err(error::classify("Step Functions DescribeExecution", &refused)),
+        };
+        match execution.status {
+            ExecutionStatus::Succeeded
+            | ExecutionStatus::Failed
+            | ExecutionStatus::TimedOut
+            | ExecutionStatus::Aborted => {
+                let stopped = execution.stop_date.ok_or_else(|| {
+                    TaskError::internal(format!("it is {} without a stopDate", execution.status.as_str()))
+                })?;
+                Ok(Liveness::Ended(executions::time(&stopped)?))
+            }
+            // Running, waiting for a redrive, or something that is new to us: it may go on.
+            _ => Ok(Liveness::Running),
         }
     }
 }
 
 #[async_trait]
 impl ExecutionReader for StepFunctions {
-    async fn is_running(&self, execution_arn: &str) -> Result<bool, TaskError> {
-        let status =
-            self.status(execution_arn).await.context(format!("look at execution {execution_arn}"))?;
-        Ok(status == Some(ExecutionStatus::Running))
+    async fn liveness(&self, execution_arn: &str) -> Result<Liveness, TaskError> {
+        self.look(execution_arn).await.context(format!("look at execution {execution_arn}"))
     }
 }
 

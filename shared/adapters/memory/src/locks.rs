@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use guard_domain::{BatchId, ClusterId, RunId};
-use guard_tasks::{Fence, Lease, LockOutcome, Locks, TaskError};
+use guard_tasks::{Fence, HeldLease, Lease, LeaseReader, LockOutcome, Locks, TaskError};
 use jiff::Timestamp;
 
 use crate::{Holder, LockRow, MemoryStore, batch_lock, cluster_lock};
@@ -69,5 +69,26 @@ impl Locks for MemoryStore {
             }
         }
         Ok(())
+    }
+}
+
+#[async_trait]
+impl LeaseReader for MemoryStore {
+    async fn leases(&self) -> Result<Vec<HeldLease>, TaskError> {
+        let mut leases = Vec::new();
+        for (name, row) in &self.tables().locks {
+            let (Some(batch), Some(holder)) = (name.strip_prefix("batch#"), &row.holder) else { continue };
+            let wrong =
+                |error: guard_domain::InvalidName| TaskError::internal(format!("lock {name}: {error}"));
+            leases.push(HeldLease {
+                lease: Lease {
+                    run_id: RunId::parse(&holder.run_id).map_err(wrong)?,
+                    batch_id: BatchId::parse(batch).map_err(wrong)?,
+                    fence: Fence(row.fence),
+                },
+                execution_arn: holder.execution_arn.clone(),
+            });
+        }
+        Ok(leases)
     }
 }

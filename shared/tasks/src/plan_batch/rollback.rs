@@ -55,7 +55,8 @@ impl PlanBatch {
             return Ok(told);
         }
         if let Some(frozen) = self.frozen(&run).await? {
-            run.fence = self.lock(&frozen).await?.map_err(|held| TaskError::conflict(held.to_string()))?;
+            run.fence =
+                self.lock(&frozen).await?.map_err(|held| TaskError::conflict(text::findings(&held)))?;
             return Ok(Self::go(run, &frozen));
         }
         let now = self.ledger.clock.now();
@@ -88,7 +89,7 @@ impl PlanBatch {
         }
         match self.lock(&plan).await? {
             Ok(fence) => run.fence = fence,
-            Err(held) => return Ok(Self::stop(Decision::Refuse, text::findings(&[held]), run, &plan)),
+            Err(held) => return Ok(Self::stop(Decision::Refuse, text::findings(&held), run, &plan)),
         }
         let ids: Vec<_> = plan.clusters.iter().map(|c| c.record.cluster_id.clone()).collect();
         let progress = Progress(ids.iter().map(|id| (id.clone(), Phase::Failed)).collect());

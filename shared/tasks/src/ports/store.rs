@@ -127,6 +127,22 @@ pub trait Locks: Send + Sync {
     async fn release(&self, lease: &Lease) -> Result<(), TaskError>;
 }
 
+/// A batch that somebody holds, with its clusters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldLease {
+    /// The holder's lease.
+    pub lease: Lease,
+    /// The holder's execution.
+    pub execution_arn: String,
+}
+
+/// Who holds what, across all batches.
+#[async_trait]
+pub trait LeaseReader: Send + Sync {
+    /// One for each batch that is held, by batch, read consistently.
+    async fn leases(&self) -> Result<Vec<HeldLease>, TaskError>;
+}
+
 /// One line of a run's history: who did what, when and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntry {

@@ -17,8 +17,19 @@ pub trait Clock: Send + Sync {
 /// Step Functions, asked.
 #[async_trait]
 pub trait ExecutionReader: Send + Sync {
-    /// True while the execution has status RUNNING. An unknown execution is not running.
-    async fn is_running(&self, execution_arn: &str) -> Result<bool, TaskError>;
+    /// Whether the execution lives. A status that nobody knows is not taken for an end.
+    async fn liveness(&self, execution_arn: &str) -> Result<Liveness, TaskError>;
+}
+
+/// Whether an execution lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Liveness {
+    /// It runs, or may run on.
+    Running,
+    /// It is over.
+    Ended(Timestamp),
+    /// Step Functions knows no such execution: it was never started, or ended so long ago that it was forgotten.
+    Unknown,
 }
 
 /// Step Functions, answered.

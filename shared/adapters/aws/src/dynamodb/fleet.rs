@@ -1,13 +1,14 @@
 //! The whole registry and the locks, read for people: a row that does not decode is told beside those that do.
 
+use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
-use guard_domain::{BatchId, ClusterId, ClusterRecord};
-use guard_tasks::{Fence, TaskError};
+use guard_domain::{BatchId, ClusterId, ClusterRecord, RunId};
+use guard_tasks::{Fence, HeldLease, Lease, LeaseReader, TaskError};
 use jiff::Timestamp;
 
 use super::DynamoDb;
 use super::attributes::{Item, str_of};
-use super::lock_row::{LockRow, batch_lock, cluster_lock};
+use super::lock_row::{BATCH, LockRow, batch_lock, cluster_lock};
 use super::registry::decode;
 use crate::error;
 
@@ -86,6 +87,28 @@ impl DynamoDb {
             .collect()
             .await;
         rows.map_err(|refused| error::classify(&label, &refused))
+    }
+}
+
+#[async_trait]
+impl LeaseReader for DynamoDb {
+    /// A batch's row is claimed first and freed last: while any row of a lease is held, this one is.
+    async fn leases(&self) -> Result<Vec<HeldLease>, TaskError> {
+        let held = self.held_locks().await?;
+        let of_batches = held.iter().filter_map(|lock| Some((lock, lock.resource.strip_prefix(BATCH)?)));
+        of_batches
+            .map(|(lock, batch)| {
+                let wrong = |why: guard_domain::InvalidName| {
+                    TaskError::internal(format!("lock {}: {why}: mend the row by hand", lock.resource))
+                };
+                let lease = Lease {
+                    run_id: RunId::parse(&lock.run_id).map_err(wrong)?,
+                    batch_id: BatchId::parse(batch).map_err(wrong)?,
+                    fence: lock.fence,
+                };
+                Ok(HeldLease { lease, execution_arn: lock.execution_arn.clone() })
+            })
+            .collect()
     }
 }
 

@@ -7,9 +7,12 @@ use jiff::Timestamp;
 use super::attributes::{Item, item, map, str_of, text, u64_of};
 use aws_sdk_dynamodb::types::AttributeValue;
 
+/// Begins the resource name of a batch's lock.
+pub(super) const BATCH: &str = "batch#";
+
 /// Resource name of a batch's lock.
 pub(super) fn batch_lock(id: &BatchId) -> String {
-    format!("batch#{id}")
+    format!("{BATCH}{id}")
 }
 
 /// Resource name of a cluster's lock.

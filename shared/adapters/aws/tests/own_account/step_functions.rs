@@ -2,7 +2,8 @@
 
 use guard_aws::{OwnKeys, StepFunctions};
 use guard_http::System;
-use guard_tasks::{Answered, ErrorName, ExecutionReader as _, TaskError, TokenAnswerer as _};
+use guard_tasks::{Answered, ErrorName, ExecutionReader as _, Liveness, TaskError, TokenAnswerer as _};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::account::{Asked, REGION, answering, clock, keys};
@@ -16,8 +17,8 @@ fn step_functions(status: u16, body: &Value) -> (StepFunctions, Asked) {
     (StepFunctions::new(transport, provider, clock(), REGION, endpoint.as_ref()), asked)
 }
 
-async fn is_running(status: u16, body: Value) -> Result<bool, TaskError> {
-    step_functions(status, &body).0.is_running(ARN).await
+async fn liveness(status: u16, body: Value) -> Result<Liveness, TaskError> {
+    step_functions(status, &body).0.liveness(ARN).await
 }
 
 fn execution(status: &str) -> Value {
@@ -28,13 +29,21 @@ fn refusal(code: &str) -> Value {
     json!({"__type": format!("com.amazonaws.swf.service.v2.model#{code}"), "message": "because"})
 }
 
+/// What is not known to be an end is none: locks are taken over from the dead only.
 #[tokio::test]
-async fn only_running_is_running() {
-    assert!(is_running(200, execution("RUNNING")).await.unwrap());
-    for over in ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE", "SOMETHING_NEW"] {
-        assert!(!is_running(200, execution(over)).await.unwrap(), "{over}");
+async fn only_an_end_is_an_end() {
+    for alive in ["RUNNING", "PENDING_REDRIVE", "SOMETHING_NEW"] {
+        assert_eq!(liveness(200, execution(alive)).await.unwrap(), Liveness::Running, "{alive}");
     }
-    assert!(!is_running(400, refusal("ExecutionDoesNotExist")).await.unwrap());
+    for over in ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"] {
+        let undated = liveness(200, execution(over)).await.unwrap_err();
+        assert!(undated.chain().ends_with(&format!("it is {over} without a stopDate")), "{undated}");
+        let mut ended = execution(over);
+        ended["stopDate"] = json!(1_795_000_060);
+        let at = Timestamp::from_second(1_795_000_060).unwrap();
+        assert_eq!(liveness(200, ended).await.unwrap(), Liveness::Ended(at), "{over}");
+    }
+    assert_eq!(liveness(400, refusal("ExecutionDoesNotExist")).await.unwrap(), Liveness::Unknown);
 }
 
 #[tokio::test]
@@ -45,7 +54,7 @@ async fn a_question_without_answer_is_an_error() {
         (400, "ThrottlingException", ErrorName::Throttled),
         (503, "ServiceUnavailable", ErrorName::Transient),
     ] {
-        let error = is_running(status, refusal(code)).await.unwrap_err();
+        let error = liveness(status, refusal(code)).await.unwrap_err();
         assert_eq!(error.name, name, "{error}");
         assert!(error.chain().starts_with(&format!("look at execution {ARN}: ")), "{error}");
     }
