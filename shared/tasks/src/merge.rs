@@ -209,15 +209,15 @@ impl Watch<'_> {
         if !findings.is_empty() {
             self.put(lease, &findings_name(name), &findings).await?;
         }
-        let told = MergeRequestEntry { landed: Some(landed.clone()), ..entry.clone() };
-        self.put(lease, name, &told).await?;
+        // The lines come first: once the entry says that it landed, nobody notes it again.
         let mut lines = vec![format!("merged: {}, commit {}", entry.shown(), landed.commit)];
         lines.extend(findings.iter().map(ToString::to_string));
         for what in lines {
             let line = AuditEntry { at: self.clock.now(), who: self.who.to_owned(), what };
             self.records.audit(lease, &line).await.context("write audit log")?;
         }
-        Ok(())
+        let told = MergeRequestEntry { landed: Some(landed.clone()), ..entry.clone() };
+        self.put(lease, name, &told).await
     }
 
     /// What an earlier look found.

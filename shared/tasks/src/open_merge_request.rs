@@ -120,6 +120,7 @@ impl Task for OpenMergeRequest {
             // A second call finds what the first one recorded.
             if let Some(opened) = entry.as_ref().and_then(|entry| entry.opened.as_ref()) {
                 self.mark(&run, &group, direction, &opened.web_url).await?;
+                self.ledger.audit(&run, Self::NAME, opened_line(direction, &opened.web_url)).await?;
                 pages.push(opened.web_url.clone());
                 continue;
             }
@@ -362,8 +363,7 @@ impl OpenMergeRequest {
             request.iid
         );
         self.mark(run, &draft.group, direction, &page).await?;
-        let line = format!("opened {} merge request {page}", direction.as_str());
-        self.ledger.audit(run, Self::NAME, line).await?;
+        self.ledger.audit(run, Self::NAME, opened_line(direction, &page)).await?;
         for note in notes {
             self.ledger.audit(run, Self::NAME, format!("{page}: {note}")).await?;
         }
@@ -434,6 +434,10 @@ impl OpenMergeRequest {
         }
         Ok(())
     }
+}
+
+fn opened_line(direction: Direction, page: &str) -> String {
+    format!("opened {} merge request {page}", direction.as_str())
 }
 
 /// An edit that reaches a cluster outside of this change is an outage: any other row that reads an edited file.

@@ -181,6 +181,7 @@ impl PlanBatch {
         if let Some(frozen) = self.frozen(&run).await? {
             run.fence =
                 self.lock(&frozen).await?.map_err(|held| TaskError::conflict(text::findings(&held)))?;
+            self.note_plan(&run, &frozen, &input.overrides).await?;
             return Ok(Self::go(run, &frozen));
         }
         let now = self.ledger.clock.now();
@@ -228,17 +229,24 @@ impl PlanBatch {
         let progress = Progress::planned(plan.clusters.iter().map(|c| c.record.cluster_id.clone()));
         self.ledger.write(&run, "progress", &progress).await?;
         self.ledger.write(&run, "plan", &plan).await?;
-        let words = format!(
-            "planned {} clusters of {} to {}",
-            plan.clusters.len(),
-            plan.batch_id,
-            input.target_version
-        );
-        self.ledger.audit(&run, Self::NAME, words).await?;
-        for (code, reason) in &input.overrides {
-            self.ledger.audit(&run, Self::NAME, format!("gate {code} overridden: {reason}")).await?;
-        }
+        self.note_plan(&run, &plan, &input.overrides).await?;
         Ok(Self::go(run, &plan))
+    }
+
+    /// Says what was planned. A second call says it again, for the first may have died before.
+    async fn note_plan(
+        &self,
+        run: &RunRef,
+        plan: &Plan,
+        overrides: &BTreeMap<String, String>,
+    ) -> Result<(), TaskError> {
+        let target = run.target_version.as_ref().map_or_else(String::new, |target| format!(" to {target}"));
+        let words = format!("planned {} clusters of {}{target}", plan.clusters.len(), plan.batch_id);
+        self.ledger.audit(run, Self::NAME, words).await?;
+        for (code, reason) in overrides {
+            self.ledger.audit(run, Self::NAME, format!("gate {code} overridden: {reason}")).await?;
+        }
+        Ok(())
     }
 
     async fn config(&self) -> Result<Config, TaskError> {

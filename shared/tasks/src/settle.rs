@@ -191,8 +191,9 @@ impl Settle {
                 summary: summary.to_owned(),
                 at: self.ledger.clock.now(),
             };
-            self.ledger.write(run, "outcome", &entry).await?;
+            // The line comes first: once the entry is there nobody says it again.
             self.ledger.audit(run, Self::NAME, format!("settled as {}: {summary}", outcome.as_str())).await?;
+            self.ledger.write(run, "outcome", &entry).await?;
         }
         self.tell(run, plan, outcome, summary).await;
         Ok(())

@@ -57,6 +57,7 @@ impl PlanBatch {
         if let Some(frozen) = self.frozen(&run).await? {
             run.fence =
                 self.lock(&frozen).await?.map_err(|held| TaskError::conflict(text::findings(&held)))?;
+            self.require_rollback(&run, &frozen).await?;
             return Ok(Self::go(run, &frozen));
         }
         let now = self.ledger.clock.now();
@@ -96,17 +97,19 @@ impl PlanBatch {
         self.ledger.write(&run, "progress", &progress).await?;
         self.ledger.write(&run, "rollback", &RollbackEntry { attempt: 1, clusters: ids.clone() }).await?;
         self.ledger.write(&run, "plan", &plan).await?;
-        for id in &ids {
-            self.ledger.advance(&run, id, ClusterStatus::RollbackRequired, None, None).await?;
-        }
-        self.ledger
-            .audit(
-                &run,
-                Self::NAME,
-                format!("planned the way back of {} clusters of {}", ids.len(), plan.batch_id),
-            )
-            .await?;
+        self.require_rollback(&run, &plan).await?;
         Ok(Self::go(run, &plan))
+    }
+
+    /// What follows from the plan. A second call does it again, for the first may have died before.
+    async fn require_rollback(&self, run: &RunRef, plan: &Plan) -> Result<(), TaskError> {
+        for planned in &plan.clusters {
+            let id = &planned.record.cluster_id;
+            self.ledger.advance(run, id, ClusterStatus::RollbackRequired, None, None).await?;
+        }
+        let count = plan.clusters.len();
+        let words = format!("planned the way back of {count} clusters of {}", plan.batch_id);
+        self.ledger.audit(run, Self::NAME, words).await
     }
 
     /// Only an upgrade whose record is there, and which led from and to just these versions, can be taken back change by
