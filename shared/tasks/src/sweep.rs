@@ -184,3 +184,6 @@ impl Sweep {
         Ok(format!("; left as it is, for it is the way back: {}", pages.join(", ")))
     }
 }
+
+#[cfg(test)]
+mod model;
