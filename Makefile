@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-gitlab test-kubectl test-stores test-stores-dynamodb-local live e2e bench-lambda bench-sizes coverage \
-	bench judge fuzz lint lint-machines lint-infra generate ci build package deploy layer-istioctl clean
+	bench judge chaos fuzz lint lint-machines lint-infra generate ci build package deploy layer-istioctl clean
 
 CARGO ?= cargo
 ROOT := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
@@ -78,6 +78,12 @@ bench-lambda: ## Package in the release profile and measure each function: size,
 
 bench-sizes: ## Put a batch of 75 clusters and a cluster of 1,500 workloads through the functions: time, CPU, memory
 	@$(ROOT)/scripts/e2e sizes.py
+
+# Both halves of the seeds, and both journeys, run beside each other.
+SEEDS ?= 10000
+chaos: ## Fail every call of two journeys in every way, then play odd stories by seed: [SEEDS=10000]
+	@GUARD_CHAOS=all GUARD_CHAOS_SEEDS=$(SEEDS) $(CARGO) test -q --profile chaos --workspace \
+		--test crash_everywhere --test chaos --no-fail-fast -- --nocapture
 
 fuzz: ## Fuzz the edit of Flux files for a minute: [SECONDS_EACH=60]; installs cargo-fuzz once, needs a C++ compiler
 	@$(ROOT)/scripts/fuzz

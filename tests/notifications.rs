@@ -152,7 +152,7 @@ async fn whoever_cannot_be_reached_fails_no_run() {
                     assert!(told.audit("could not tell the chat") > 0, "{what}");
                 }
                 // Told more than once, for nobody knew; never anything else.
-                Fault::LosesReply | Fault::ActsTwice | Fault::IsSlow | Fault::Dies => {
+                Fault::LosesReply | Fault::ActsTwice | Fault::IsSlow | Fault::IsStale | Fault::Dies => {
                     let once = |told: &Told| told.chat().into_iter().collect::<BTreeSet<_>>();
                     assert_eq!(once(&told), once(&whole), "{what}");
                 }

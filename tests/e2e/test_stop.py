@@ -1,5 +1,4 @@
-"""StopExecution in the middle: what is left behind. `sweep`, which puts it right, comes later; the list is what it must
-find."""
+"""StopExecution in the middle: what is left behind, for `sweep` to find. What it does with it: tests/sweep.rs."""
 
 from house import until
 
@@ -44,7 +43,7 @@ def test_what_stop_execution_leaves_behind(open_house):
     # Whoever comes next is told, and nothing is touched.
     again = house.follow(house.start("batch-upgrade", "after-the-stop", document), 60)
     assert (again["status"], again["error"]) == ("FAILED", "GateFailed"), again
-    assert "UNFINISHED_RUN" in again["cause"], again["cause"]
+    assert "LOCK_HELD" in again["cause"] and arn in again["cause"], again["cause"]
     assert set(house.held_locks().values()) <= {arn}
 
 

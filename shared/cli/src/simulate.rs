@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use guard_simulation::{Fleet, FluxFile, Scenario, Story, StoryError};
+use guard_simulation::{Chaos, Fleet, FluxFile, Scenario, Story, StoryError, invariants};
 
 use crate::args::SimulateOptions;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::print;
+use crate::print::{self, say};
 use crate::progress::Progress;
 
 /// Why a simulation did not begin.
@@ -32,6 +32,9 @@ impl From<SimulateError> for Failure {
 }
 
 pub(crate) async fn run(options: &SimulateOptions) -> Result<Exit, Failure> {
+    if options.faults {
+        return faults(options.seed).await;
+    }
     let scenario = options.scenario;
     let file = options.flux_file.as_deref().map(read).transpose()?;
     if options.batches > 1 && !matches!(scenario, Scenario::Clean | Scenario::Regression) {
@@ -55,6 +58,40 @@ pub(crate) async fn run(options: &SimulateOptions) -> Result<Exit, Failure> {
         print::story::report(&report);
     }
     Ok(if report.surprises.is_empty() { Exit::Done } else { Exit::Error })
+}
+
+/// A story in which much goes wrong, and whether every invariant held.
+async fn faults(seed: u64) -> Result<Exit, Failure> {
+    let chaos = Chaos::of(seed);
+    let ended = chaos.play().await.map_err(SimulateError::from)?;
+    say!(
+        "Seed {seed}: {} clusters, {} faults, {} acts",
+        chaos.clusters,
+        chaos.faults.len(),
+        chaos.acts.len()
+    );
+    for line in &ended.trace {
+        say!("  {line}");
+    }
+    for (name, end) in &ended.ends {
+        say!("{name} ended as {end}");
+    }
+    for (name, _) in invariants::ALL {
+        let broken: Vec<&str> =
+            ended.broken.iter().filter(|one| one.invariant == name).map(|one| one.what.as_str()).collect();
+        say!("{} {name}", if broken.is_empty() { "held   " } else { "BROKEN " });
+        for what in broken {
+            say!("        {what}");
+        }
+    }
+    let Some(first) = ended.broken.first() else { return Ok(Exit::Done) };
+    let shortest = chaos.shortest(first.invariant).await.map_err(SimulateError::from)?;
+    let short = shortest.play().await.map_err(SimulateError::from)?;
+    say!("The shortest story that breaks {}:", first.invariant);
+    for line in &short.trace {
+        say!("  {line}");
+    }
+    Ok(Exit::Error)
 }
 
 fn read(path: &Path) -> Result<FluxFile, SimulateError> {

@@ -56,6 +56,9 @@ pub enum Fault {
     ActsTwice,
     /// It acts, and its reply comes after the time-out.
     IsSlow,
+    /// A read over HTTP brings what the same read brought before: a cache, or a replica that lags behind. Without an
+    /// earlier one it is as without a fault. The stores' reads are consistent, and never stale.
+    IsStale,
     /// Whoever does it dies before it acts: the function that calls, the function invoked, the execution.
     Dies,
 }
@@ -88,6 +91,8 @@ pub(crate) enum NoReply {
     Lost,
     /// It acted, too late to be heard.
     TimedOut,
+    /// It was not asked: an older answer came instead.
+    Stale,
 }
 
 impl From<NoReply> for TaskError {
@@ -99,6 +104,7 @@ impl From<NoReply> for TaskError {
             }
             NoReply::Lost => Self::new(ErrorName::Transient, "the reply was lost"),
             NoReply::TimedOut => Self::new(ErrorName::Transient, "timed out"),
+            NoReply::Stale => Self::new(ErrorName::Internal, "only a read over HTTP can be stale"),
         }
     }
 }
@@ -144,6 +150,7 @@ impl Faults {
             Fault::ActsTwice => AttemptFault::ActTwice,
             Fault::IsSlow => AttemptFault::TimeOut,
             Fault::Dies => AttemptFault::Stop,
+            Fault::IsStale => return None,
         })
     }
 
@@ -155,6 +162,11 @@ impl Faults {
         self.is_dead.store(false, Ordering::Relaxed);
         let name = invocation.function.rsplit_once(":guard-").map_or("", |(_, name)| name).to_owned();
         self.ask(What::Invocation(name))
+    }
+
+    /// Whether anybody makes anything go wrong.
+    pub(crate) fn is_hooked(&self) -> bool {
+        self.hook.is_some()
     }
 
     /// Calls of this invocation, and the time that slow ones took.
@@ -180,10 +192,23 @@ impl Faults {
         timeout: Duration,
         act: impl Fn() -> BoxFuture<'a, T> + Send,
     ) -> Result<T, NoReply> {
+        self.read(system, operation, timeout, false, act).await
+    }
+
+    /// The same, of which an older answer may be at hand.
+    pub(crate) async fn read<'a, T>(
+        &self,
+        system: &'static str,
+        operation: String,
+        timeout: Duration,
+        can_be_stale: bool,
+        act: impl Fn() -> BoxFuture<'a, T> + Send,
+    ) -> Result<T, NoReply> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         *lock(&self.totals).entry(system).or_insert(0) += 1;
         match self.ask(What::Call { system, operation }) {
-            None => Ok(act().await),
+            Some(Fault::IsStale) if can_be_stale => Err(NoReply::Stale),
+            None | Some(Fault::IsStale) => Ok(act().await),
             Some(Fault::Fails(name)) => Err(NoReply::Refused(name)),
             Some(Fault::LosesReply) => {
                 act().await;

@@ -29,6 +29,8 @@ use serde_json::Value;
 
 use crate::analyzer::{Analyzer, LocalAnalyzer};
 use crate::faults::{Fault, Faults};
+use crate::history::History;
+use crate::planted::Planted;
 use crate::ports::{LocalStepFunctions, VirtualTime};
 use crate::stores::Stores;
 use crate::transport::InProcess;
@@ -79,6 +81,7 @@ pub(crate) struct Functions {
 }
 
 impl Functions {
+    #[expect(clippy::too_many_arguments, reason = "each part of a house is one")]
     pub(crate) fn new(
         world: &World,
         spec: &WorldSpec,
@@ -87,9 +90,16 @@ impl Functions {
         service: &StepFunctions,
         analyzer: &Analyzer,
         faults: &Arc<Faults>,
+        history: &History,
+        planted: &Planted,
     ) -> Self {
-        let transport = InProcess { world: world.clone(), faults: Arc::clone(faults) };
-        let stores = Stores { memory: store.clone(), faults: Arc::clone(faults) };
+        let transport = InProcess::new(world.clone(), Arc::clone(faults), planted.clone());
+        let stores = Stores {
+            memory: store.clone(),
+            faults: Arc::clone(faults),
+            history: history.clone(),
+            planted: planted.clone(),
+        };
         let step_functions = LocalStepFunctions { service: service.clone(), faults: Arc::clone(faults) };
         let clock = VirtualTime(service.clock());
         let analyzer =
@@ -130,7 +140,8 @@ impl TaskRunner for Functions {
         self.world.advance_to(invocation.at);
         let fault = self.faults.begin(&invocation);
         let outcome = match fault {
-            None | Some(Fault::IsSlow) => self.run(&invocation).await,
+            // Of an invocation there is no older copy anywhere.
+            None | Some(Fault::IsSlow | Fault::IsStale) => self.run(&invocation).await,
             Some(Fault::Fails(name)) => Some(Err(failed(name, "injected"))),
             Some(Fault::LosesReply) => {
                 self.run(&invocation).await;

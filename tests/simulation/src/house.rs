@@ -14,7 +14,9 @@ use crate::analyzer::Analyzer;
 use crate::faults::{FaultHook, Faults};
 use crate::fleet::Fleet;
 use crate::functions::{Functions, function_arn};
+use crate::history::{History, Written};
 use crate::machines::{MachineError, machines};
+use crate::planted::{Bug, Planted};
 use crate::webhook::Webhook;
 
 /// Everything of one simulation.
@@ -29,6 +31,8 @@ pub struct House {
     pub analyzer: Analyzer,
     functions: Functions,
     faults: Arc<Faults>,
+    history: History,
+    planted: Planted,
     webhook: OnceLock<Webhook>,
 }
 
@@ -68,16 +72,46 @@ impl House {
         let store = MemoryStore::with_clusters(fleet.rows.clone());
         let faults = Arc::new(Faults::new(hook));
         let analyzer = Analyzer::default();
-        let functions =
-            Functions::new(&world, &fleet.world, &store, fleet.config.clone(), &service, &analyzer, &faults);
+        let (history, planted) = (History::default(), Planted::default());
+        let functions = Functions::new(
+            &world,
+            &fleet.world,
+            &store,
+            fleet.config.clone(),
+            &service,
+            &analyzer,
+            &faults,
+            &history,
+            &planted,
+        );
         let hook = Arc::clone(&faults);
         service.set_faults(Arc::new(move |attempt| hook.at_state(attempt)));
-        Ok(Self { world, store, service, analyzer, functions, faults, webhook: OnceLock::new() })
+        Ok(Self {
+            world,
+            store,
+            service,
+            analyzer,
+            functions,
+            faults,
+            history,
+            planted,
+            webhook: OnceLock::new(),
+        })
     }
 
     /// Gives GitLab the webhook: the end of a merge request is told when it happens, beside the watcher's minutes.
     pub fn set_webhook(&self) {
         self.webhook.get_or_init(Webhook::default);
+    }
+
+    /// From now on this goes wrong, for tests of the invariants.
+    pub fn plant(&self, bug: Bug) {
+        self.planted.plant(bug);
+    }
+
+    /// Everything that the stores took.
+    pub fn history(&self) -> Vec<Written> {
+        self.history.all()
     }
 
     /// Outward calls so far, by system.

@@ -4,12 +4,16 @@
 //! Start reading at [`House`]; [`Story`] is a scripted run with a report.
 
 mod analyzer;
+mod chaos;
 mod expectation;
 mod faults;
 mod fleet;
 mod functions;
+mod history;
 mod house;
+pub mod invariants;
 mod machines;
+mod planted;
 mod ports;
 mod report;
 mod scenario;
@@ -19,11 +23,14 @@ mod transport;
 mod webhook;
 
 pub use analyzer::Analyzer;
+pub use chaos::{Act, Chaos, Ended};
 pub use faults::{Fault, FaultHook, Occasion, What};
 pub use fleet::{Fleet, FleetError, FluxFile};
 pub use functions::{FUNCTIONS, function_arn};
+pub use history::Written;
 pub use house::{House, answer_later};
 pub use machines::{MACHINES, MachineError, STARTED_BY_PEOPLE, contracts, lint_rules, machine, machines};
+pub use planted::Bug;
 pub use report::{
     BillLine, CallLine, ClusterLine, FileLine, MergeRequestLine, NotificationLine, Report, SoakLine,
 };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
-use guard_domain::{BatchId, ClusterId, ClusterRecord, RunId};
+use guard_domain::{BatchId, ClusterId, ClusterRecord, ClusterStatus, IstioVersion, RunId};
 use guard_memory::MemoryStore;
 use guard_tasks::{
     AuditEntry, BatchReader, ClusterReader, FirstStart, HeldLease, Lease, LeaseReader, LockOutcome, Locks,
@@ -18,6 +18,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::faults::Faults;
+use crate::history::{History, Written};
+use crate::planted::{Bug, Planted};
 
 /// As the real adapter waits.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,9 +27,41 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Stores {
     pub(crate) memory: MemoryStore,
     pub(crate) faults: Arc<Faults>,
+    pub(crate) history: History,
+    pub(crate) planted: Planted,
 }
 
 impl Stores {
+    /// A row as it is, but for what a planted bug makes of it.
+    fn read(&self, mut row: ClusterRecord) -> ClusterRecord {
+        if self.planted.is(Bug::FailuresLookHealthy) && row.status.needs_an_owner() {
+            row.status = ClusterStatus::Healthy;
+        }
+        let is_of_others = self.planted.is(Bug::OtherBatchesLookDone) && row.batch_id.as_str() == "test";
+        if let (true, Ok(version)) = (is_of_others, IstioVersion::parse("1.99.0")) {
+            row.status = ClusterStatus::Healthy;
+            row.current_istio_version = version;
+        }
+        row
+    }
+
+    async fn moved(&self, lease: &Lease, change: &StatusMove) -> Result<(), TaskError> {
+        if self.planted.is(Bug::PendingIsLost) && change.to == ClusterStatus::Pending {
+            return Ok(());
+        }
+        if self.planted.is(Bug::LocksAreGivenAway) || self.planted.is(Bug::FailuresLookHealthy) {
+            self.memory.edit_cluster(&change.cluster_id, |row| row.status = change.to);
+        } else {
+            self.memory.move_status(lease, change).await?;
+        }
+        self.history.add(Written::Moved { lease: lease.clone(), change: change.clone() });
+        if self.planted.is(Bug::BackIsSaidEarly) && change.to == ClusterStatus::RollbackRequired {
+            let said = ClusterStatus::FailedUpgradeRolledBack;
+            self.memory.edit_cluster(&change.cluster_id, |row| row.status = said);
+        }
+        Ok(())
+    }
+
     async fn call<'a, T>(
         &self,
         operation: String,
@@ -37,17 +71,30 @@ impl Stores {
     }
 }
 
+/// The progress of which no cluster has a soak before it.
+fn passed(progress: &Value) -> Value {
+    let mut passed = progress.clone();
+    for phase in passed.as_object_mut().into_iter().flat_map(|clusters| clusters.values_mut()) {
+        if phase == "converged" {
+            *phase = "soaked".into();
+        }
+    }
+    passed
+}
+
 #[async_trait]
 impl ClusterReader for Stores {
     async fn cluster(&self, id: &ClusterId) -> Result<Option<ClusterRecord>, TaskError> {
-        self.call(format!("read cluster {id}"), || self.memory.cluster(id)).await
+        let row = self.call(format!("read cluster {id}"), || self.memory.cluster(id)).await?;
+        Ok(row.map(|row| self.read(row)))
     }
 }
 
 #[async_trait]
 impl BatchReader for Stores {
     async fn batch(&self, id: &BatchId) -> Result<Vec<ClusterRecord>, TaskError> {
-        self.call(format!("read batch {id}"), || self.memory.batch(id)).await
+        let rows = self.call(format!("read batch {id}"), || self.memory.batch(id)).await?;
+        Ok(rows.into_iter().map(|row| self.read(row)).collect())
     }
 
     async fn batches(&self) -> Result<BTreeMap<BatchId, usize>, TaskError> {
@@ -59,7 +106,7 @@ impl BatchReader for Stores {
 impl StatusWriter for Stores {
     async fn move_status(&self, lease: &Lease, change: &StatusMove) -> Result<(), TaskError> {
         let operation = format!("move cluster {} to {}", change.cluster_id, change.to);
-        self.call(operation, || self.memory.move_status(lease, change)).await
+        self.call(operation, || Box::pin(self.moved(lease, change))).await
     }
 }
 
@@ -75,7 +122,23 @@ impl Locks for Stores {
         now: Timestamp,
     ) -> Result<LockOutcome, TaskError> {
         self.call(format!("acquire locks of {batch_id}"), || {
-            self.memory.acquire(run_id, execution_arn, batch_id, clusters, replacing, now)
+            Box::pin(async move {
+                let mut asked =
+                    self.memory.acquire(run_id, execution_arn, batch_id, clusters, replacing, now).await?;
+                if let LockOutcome::Taken { holder_arn, .. } = &asked
+                    && self.planted.is(Bug::LocksAreGivenAway)
+                {
+                    let replacing = Some(holder_arn.as_str());
+                    asked = self
+                        .memory
+                        .acquire(run_id, execution_arn, batch_id, clusters, replacing, now)
+                        .await?;
+                }
+                if let LockOutcome::Held(lease) = &asked {
+                    self.history.add(Written::Took { lease: lease.clone(), clusters: clusters.to_vec() });
+                }
+                Ok(asked)
+            })
         })
         .await
     }
@@ -85,7 +148,17 @@ impl Locks for Stores {
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), TaskError> {
-        self.call(format!("release locks of {}", lease.batch_id), || self.memory.release(lease)).await
+        self.call(format!("release locks of {}", lease.batch_id), || {
+            Box::pin(async move {
+                if self.planted.is(Bug::LocksAreKept) {
+                    return Ok(());
+                }
+                self.memory.release(lease).await?;
+                self.history.add(Written::Freed(lease.clone()));
+                Ok(())
+            })
+        })
+        .await
     }
 }
 
@@ -113,10 +186,24 @@ impl RunRecords for Stores {
         expected: Option<&Value>,
         value: &Value,
     ) -> Result<(), TaskError> {
-        self.call(format!("write entry {name}"), || self.memory.put(lease, name, expected, value)).await
+        self.call(format!("write entry {name}"), || {
+            Box::pin(async move {
+                let value = match name {
+                    "progress" if self.planted.is(Bug::SoaksPassUnseen) => &passed(value),
+                    _ => value,
+                };
+                self.memory.put(lease, name, expected, value).await?;
+                self.history.add(Written::Noted { lease: lease.clone(), name: name.to_owned() });
+                Ok(())
+            })
+        })
+        .await
     }
 
     async fn audit(&self, lease: &Lease, line: &AuditEntry) -> Result<(), TaskError> {
+        if self.planted.is(Bug::AuditIsLost) {
+            return Ok(());
+        }
         self.call(format!("write audit line of {}", line.who), || self.memory.audit(lease, line)).await
     }
 

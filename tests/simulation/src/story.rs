@@ -29,6 +29,9 @@ pub enum StoryError {
     /// A state machine is broken.
     #[error(transparent)]
     Machine(#[from] MachineError),
+    /// The records cannot be read.
+    #[error("{0}")]
+    Records(#[from] guard_tasks::TaskError),
     /// The execution was refused.
     #[error(transparent)]
     Start(#[from] ApiError),

@@ -1,21 +1,66 @@
 //! The way out, led into the simulated world. No socket, no real time.
 
+use std::collections::BTreeMap;
 use std::future::ready;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use guard_http::{Call, FailureKind, Transport, TransportError};
 use guard_tasks::ErrorName;
 use guard_world::World;
-use http::Response;
+use http::{Method, Request, Response};
+use serde_json::Value;
 
 use crate::faults::{Faults, NoReply};
+use crate::planted::{Bug, Planted};
 
 /// Calls answered by a [`World`] in this process.
 pub(crate) struct InProcess {
-    pub(crate) world: World,
-    pub(crate) faults: Arc<Faults>,
+    world: World,
+    faults: Arc<Faults>,
+    /// What each read brought last.
+    before: Mutex<BTreeMap<String, Response<Bytes>>>,
+    planted: Planted,
+}
+
+impl InProcess {
+    pub(crate) fn new(world: World, faults: Arc<Faults>, planted: Planted) -> Self {
+        Self { world, faults, before: Mutex::default(), planted }
+    }
+
+    /// Asks the world; once more where a planted bug says so.
+    fn ask(&self, request: &Request<Bytes>) -> Response<Bytes> {
+        let answer = self.world.handle(request.clone());
+        if let Some(again) = self.again(request) {
+            self.world.handle(again);
+        }
+        answer
+    }
+
+    fn again(&self, request: &Request<Bytes>) -> Option<Request<Bytes>> {
+        let path = request.uri().path();
+        let opens = request.method() == Method::POST && path.ends_with("/merge_requests");
+        let restarts = request.method() == Method::PATCH && path.contains("/apis/apps/v1/");
+        let mut body: Value = serde_json::from_slice(request.body()).ok()?;
+        if opens && self.planted.is(Bug::RequestsAreOpenedTwice) {
+            let branch = format!("{}-beside", body["source_branch"].as_str()?);
+            self.world.branch_off(&branch);
+            body["source_branch"] = branch.into();
+        } else if restarts && self.planted.is(Bug::RestartsAreRepeated) {
+            let annotations = body.pointer_mut("/spec/template/metadata/annotations")?;
+            annotations.as_object_mut()?.insert("planted".to_owned(), "again".into());
+        } else {
+            return None;
+        }
+        let mut again = request.clone();
+        *again.body_mut() = Bytes::from(body.to_string());
+        Some(again)
+    }
+
+    fn before(&self) -> MutexGuard<'_, BTreeMap<String, Response<Bytes>>> {
+        self.before.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[async_trait]
@@ -23,11 +68,23 @@ impl Transport for InProcess {
     async fn send(&self, call: Call) -> Result<Response<Bytes>, TransportError> {
         let uri = call.request.uri();
         let operation = format!("{} {}{}", call.request.method(), uri.host().unwrap_or_default(), uri.path());
-        let sent = self.faults.call(call.system.as_str(), operation, call.timeout, || {
-            Box::pin(ready(self.world.handle(call.request.clone())))
-        });
+        // Without faults nobody asks for an older answer, and none is kept.
+        let read = (self.faults.is_hooked() && call.request.method() == Method::GET).then(|| uri.to_string());
+        let older = read.as_ref().and_then(|read| self.before().get(read).cloned());
+        let (system, timeout) = (call.system.as_str(), call.timeout);
+        let sent = self
+            .faults
+            .read(system, operation, timeout, older.is_some(), || Box::pin(ready(self.ask(&call.request))));
         match sent.await {
-            Ok(answer) => Ok(answer),
+            Ok(answer) => {
+                if let Some(read) = read {
+                    self.before().insert(read, answer.clone());
+                }
+                Ok(answer)
+            }
+            Err(NoReply::Stale) => {
+                older.ok_or_else(|| TransportError::new(FailureKind::Cut, "no older answer"))
+            }
             Err(NoReply::Refused(name)) => refusal(name),
             Err(NoReply::Lost) => {
                 Err(TransportError::new(FailureKind::Cut, "the connection broke before the answer"))

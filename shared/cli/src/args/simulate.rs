@@ -34,6 +34,14 @@ pub(crate) struct SimulateOptions {
     #[arg(long, value_name = "V", value_parser = super::version)]
     pub(crate) target_version: Option<IstioVersion>,
 
+    /// Let much go wrong at once, all of it decided by the seed: calls that fail, come late or happen twice, functions
+    /// that die, people who stop, close, edit and start things; then check the invariants
+    #[arg(
+        long,
+        conflicts_with_all = ["scenario", "clusters", "batches", "flux_file", "target_version", "json"]
+    )]
+    pub(crate) faults: bool,
+
     /// Print the whole report as one JSON document instead
     #[arg(long)]
     pub(crate) json: bool,
@@ -50,9 +58,11 @@ fn scenarios() -> impl TypedValueParser<Value = Scenario> {
 pub(super) fn help() -> String {
     let lines = Scenario::ALL.map(|scenario| format!("  {:<21} {}", scenario.name(), scenario.sentence()));
     format!(
-        "Scenarios:\n{}\n\nExit codes: 0 it ended as the scenario says, 1 it did not or could not begin, 2 wrong usage.\n\n\
+        "Scenarios:\n{}\n\nExit codes: 0 it ended as the scenario says, 1 it did not or could not begin, or an \
+        invariant was broken, 2 wrong usage.\n\n\
         Examples:\n  guard simulate\n  guard simulate --scenario regression --clusters 12 --seed 7\n  \
         guard simulate --clusters 75 --batches 6\n  \
+        guard simulate --faults --seed 7\n  \
         guard simulate --flux-file istio/helmrelease.yaml --target-version 1.30.5",
         lines.join("\n")
     )

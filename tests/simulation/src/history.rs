@@ -1,0 +1,49 @@
+//! Everything that the stores took, in its order: what the invariants are checked on.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use guard_domain::ClusterId;
+use guard_tasks::{Lease, StatusMove};
+
+/// One write that was made.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Written {
+    /// A batch and its clusters were taken, or asked for once more by their holder.
+    Took {
+        /// The lease that came of it.
+        lease: Lease,
+        /// The clusters.
+        clusters: Vec<ClusterId>,
+    },
+    /// What a lease held was freed, if it held anything.
+    Freed(Lease),
+    /// A status moved.
+    Moved {
+        /// Under which lease.
+        lease: Lease,
+        /// The move.
+        change: StatusMove,
+    },
+    /// An entry of a run's record.
+    Noted {
+        /// Under which lease.
+        lease: Lease,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// All of them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct History(Arc<Mutex<Vec<Written>>>);
+
+impl History {
+    pub(crate) fn add(&self, written: Written) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(written);
+    }
+
+    /// What was written so far.
+    pub(crate) fn all(&self) -> Vec<Written> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

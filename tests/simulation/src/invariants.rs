@@ -1,0 +1,413 @@
+//! What must hold however a run ended, and whatever went wrong on the way: checked on everything that the stores took,
+//! on the world, the registry and the run records, when nothing runs any more and a sweep has been.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use guard_domain::{BatchId, ClusterId, ClusterRecord, ClusterStatus as S, Direction, IstioVersion, RunId};
+use guard_tasks::ledger::{MergeRequestEntry, OutcomeEntry};
+use guard_tasks::{AuditEntry, Lease, RunRecords as _, StatusMove, TaskError, VersionChange};
+use serde_json::Value;
+
+use crate::fleet::Fleet;
+use crate::history::Written;
+use crate::house::House;
+
+/// An invariant that was broken.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Broken {
+    /// Which, by its name in [`ALL`].
+    pub invariant: &'static str,
+    /// What was seen.
+    pub what: String,
+}
+
+type Check = fn(&Seen) -> Vec<String>;
+
+/// Status and version of every cluster at one moment.
+type Registry = BTreeMap<ClusterId, (S, IstioVersion)>;
+
+/// Every invariant by its name.
+pub const ALL: [(&str, Check); 10] = [
+    ("one_run_a_cluster", one_run_a_cluster),
+    ("waves_wait", waves_wait),
+    ("no_start_beside_a_failure", no_start_beside_a_failure),
+    ("one_request_a_change", one_request_a_change),
+    ("restarted_once", restarted_once),
+    ("back_or_held", back_or_held),
+    ("no_pass_without_data", no_pass_without_data),
+    ("locks_end", locks_end),
+    ("proxies_not_ahead", proxies_not_ahead),
+    ("moves_are_explained", moves_are_explained),
+];
+
+/// What the checks look at.
+pub struct Seen<'a> {
+    house: &'a House,
+    fleet: &'a Fleet,
+    history: Vec<Written>,
+    rows: Vec<ClusterRecord>,
+    audit: BTreeMap<RunId, Vec<AuditEntry>>,
+    records: BTreeMap<RunId, Vec<(String, Value)>>,
+    /// Something else than GUARD changed clusters or their files: what runs there says nothing about GUARD.
+    has_meddlers: bool,
+}
+
+/// Checks all of them.
+pub async fn broken(house: &House, fleet: &Fleet, has_meddlers: bool) -> Result<Vec<Broken>, TaskError> {
+    let history = house.history();
+    let runs: BTreeSet<RunId> = history.iter().map(|written| lease(written).run_id.clone()).collect();
+    let mut audit = BTreeMap::new();
+    let mut records = BTreeMap::new();
+    for run in runs {
+        audit.insert(run.clone(), house.store.audit_log(&run).await?);
+        records.insert(run.clone(), house.store.entries(&run, "").await?);
+    }
+    let rows = house.store.clusters();
+    let seen = Seen { house, fleet, history, rows, audit, records, has_meddlers };
+    let found = ALL
+        .iter()
+        .flat_map(|(invariant, check)| check(&seen).into_iter().map(|what| Broken { invariant, what }));
+    Ok(found.collect())
+}
+
+fn lease(written: &Written) -> &Lease {
+    match written {
+        Written::Took { lease, .. }
+        | Written::Freed(lease)
+        | Written::Moved { lease, .. }
+        | Written::Noted { lease, .. } => lease,
+    }
+}
+
+impl Seen<'_> {
+    fn moves(&self) -> impl Iterator<Item = (&Lease, &StatusMove)> {
+        self.history.iter().filter_map(|written| match written {
+            Written::Moved { lease, change } => Some((lease, change)),
+            Written::Took { .. } | Written::Freed(_) | Written::Noted { .. } => None,
+        })
+    }
+
+    fn entry<T: serde::de::DeserializeOwned>(&self, run: &RunId, name: &str) -> Option<T> {
+        let (_, value) = self.records.get(run)?.iter().find(|(own, _)| own == name)?;
+        serde_json::from_value(value.clone()).ok()
+    }
+
+    fn has_entry(&self, run: &RunId, prefix: &str) -> bool {
+        self.records.get(run).is_some_and(|all| all.iter().any(|(name, _)| name.starts_with(prefix)))
+    }
+
+    /// The registry as it was before each move: status and version of every cluster.
+    fn replayed(&self) -> Vec<(Registry, &Lease, &StatusMove)> {
+        let own =
+            |row: &ClusterRecord| (row.cluster_id.clone(), (row.status, row.current_istio_version.clone()));
+        let mut now: Registry = self.fleet.rows.iter().map(own).collect();
+        let mut all = Vec::new();
+        for (lease, change) in self.moves() {
+            all.push((now.clone(), lease, change));
+            if let Some((status, version)) = now.get_mut(&change.cluster_id) {
+                *status = change.to;
+                if let Some(VersionChange::Reached(new) | VersionChange::WentBack(new)) = &change.version {
+                    *version = new.clone();
+                }
+            }
+        }
+        all
+    }
+
+    fn of_batch<'b>(&'b self, batch: &'b BatchId) -> impl Iterator<Item = &'b ClusterId> {
+        self.fleet.rows.iter().filter(move |row| row.batch_id == *batch).map(|row| &row.cluster_id)
+    }
+
+    fn batch_of(&self, id: &ClusterId) -> Option<&BatchId> {
+        self.fleet.rows.iter().find(|row| row.cluster_id == *id).map(|row| &row.batch_id)
+    }
+
+    fn before(&self, id: &ClusterId) -> impl Iterator<Item = &ClusterId> {
+        let order = &self.fleet.config.batch_order;
+        let waits_for = self.batch_of(id).and_then(|batch| order.get(batch));
+        waits_for.into_iter().flatten().flat_map(|batch| self.of_batch(batch))
+    }
+}
+
+/// Of all runs only the one that holds a cluster changes it, and it holds it from its first change to its last.
+fn one_run_a_cluster(seen: &Seen) -> Vec<String> {
+    let mut holders: BTreeMap<&ClusterId, &Lease> = BTreeMap::new();
+    let mut broken = Vec::new();
+    for written in &seen.history {
+        match written {
+            Written::Took { lease, clusters } => {
+                for id in clusters {
+                    holders.insert(id, lease);
+                }
+            }
+            Written::Freed(lease) => holders.retain(|_, holder| *holder != lease),
+            Written::Moved { lease, change } => {
+                if holders.get(&change.cluster_id) != Some(&lease) {
+                    let holder = holders.get(&change.cluster_id).map(|held| held.run_id.as_str());
+                    broken.push(format!(
+                        "{} was moved to {} by {}, while {holder:?} held it",
+                        change.cluster_id, change.to, lease.run_id
+                    ));
+                }
+            }
+            Written::Noted { .. } => {}
+        }
+    }
+    broken
+}
+
+/// No cluster gets a merge request before every batch that its own waits for is healthy at the version.
+fn waves_wait(seen: &Seen) -> Vec<String> {
+    let mut broken = Vec::new();
+    for (before, lease, change) in seen.replayed() {
+        let Some(VersionChange::Aim(target)) = &change.version else { continue };
+        let is_ready = |id: &&ClusterId| {
+            before.get(*id).is_some_and(|(status, version)| *status == S::Healthy && version >= target)
+        };
+        broken.extend(seen.before(&change.cluster_id).filter(|id| !is_ready(id)).map(|id| {
+            format!(
+                "{} got a request of {} before {id} was healthy at {target}",
+                change.cluster_id, lease.run_id
+            )
+        }));
+    }
+    broken
+}
+
+/// Nothing begins in a batch while a cluster of it, or of one that it waits for, has failed and is not settled.
+fn no_start_beside_a_failure(seen: &Seen) -> Vec<String> {
+    let mut broken = Vec::new();
+    for (before, lease, change) in seen.replayed() {
+        if change.to != S::PreCheckRunning {
+            continue;
+        }
+        let own = seen.batch_of(&change.cluster_id).into_iter().flat_map(|batch| seen.of_batch(batch));
+        let is_open = |id: &&ClusterId| before.get(*id).is_some_and(|(status, _)| status.needs_an_owner());
+        let open = own.chain(seen.before(&change.cluster_id)).filter(is_open);
+        broken.extend(open.map(|id| {
+            format!("{} began for {} while {id} was in the middle", lease.run_id, change.cluster_id)
+        }));
+    }
+    broken
+}
+
+/// One merge request for each change of a run and each group of its clusters, however often opening it was tried; none of
+/// a run that came to its end before its merge can be merged any more.
+fn one_request_a_change(seen: &Seen) -> Vec<String> {
+    let requests = seen.house.world.merge_requests();
+    let mut broken = Vec::new();
+    for (run, entries) in &seen.records {
+        let outcome: Option<OutcomeEntry> = seen.entry(run, "outcome");
+        for (name, value) in entries.iter().filter(|(name, _)| name.starts_with("merge-request#")) {
+            let Ok(entry) = serde_json::from_value::<MergeRequestEntry>(value.clone()) else {
+                broken.push(format!("{name} of {run} does not decode"));
+                continue;
+            };
+            let ours: Vec<_> =
+                requests.iter().filter(|request| request.description.contains(&entry.marker)).collect();
+            if ours.len() > 1 {
+                broken.push(format!("{name} of {run} was opened {} times", ours.len()));
+            }
+            let is_over = name.starts_with("merge-request#upgrade#") && outcome.is_some();
+            let open = ours.iter().filter(|request| is_over && request.state == "opened");
+            broken
+                .extend(open.map(|request| format!("{run} is over, and {} can be merged", request.web_url)));
+        }
+    }
+    broken
+}
+
+/// A workload is restarted at most once for each direction that a run took its cluster.
+fn restarted_once(seen: &Seen) -> Vec<String> {
+    let mut ways: BTreeSet<(&ClusterId, &RunId, Direction)> = BTreeSet::new();
+    for (lease, change) in seen.moves() {
+        let direction = match change.to {
+            S::Upgrading => Direction::Upgrade,
+            S::RollbackRequired => Direction::Rollback,
+            _ => continue,
+        };
+        ways.insert((&change.cluster_id, &lease.run_id, direction));
+    }
+    let mut broken = Vec::new();
+    for id in seen.house.world.cluster_ids() {
+        let most = ways.iter().filter(|(cluster, ..)| cluster.as_str() == id).count();
+        let Some(cluster) = seen.house.world.cluster(&id) else { continue };
+        for workload in cluster.workloads {
+            if workload.restarts as usize > most {
+                broken.push(format!(
+                    "{}/{} of {id} was restarted {} times, for {most} ways",
+                    workload.namespace, workload.name, workload.restarts
+                ));
+            }
+        }
+    }
+    broken
+}
+
+/// Every cluster ends in a told status: back and truly there, healthy and truly there, untouched, or in the middle behind
+/// the lock of a run whose record says so and that people heard of.
+fn back_or_held(seen: &Seen) -> Vec<String> {
+    let held: BTreeMap<String, String> = seen.house.store.held_locks().into_iter().collect();
+    let mut broken = Vec::new();
+    for row in &seen.rows {
+        let id = &row.cluster_id;
+        match row.status {
+            S::MrCreated | S::PreCheckRunning => {
+                broken.push(format!("{id} is {} and nothing runs", row.status));
+            }
+            S::Upgrading | S::PostCheckRunning | S::RollbackRequired => {
+                let arn = held.get(&format!("cluster#{id}"));
+                let run = arn.and_then(|arn| RunId::parse(arn.rsplit(':').next()?).ok());
+                let Some(run) = run else {
+                    broken.push(format!("{id} is {} and nobody holds it", row.status));
+                    continue;
+                };
+                let outcome: Option<OutcomeEntry> = seen.entry(&run, "outcome");
+                let word = outcome.map(|outcome| outcome.outcome).unwrap_or_default();
+                if !["stopped", "rollback_failed"].contains(&word.as_str()) {
+                    broken.push(format!("{id} is {}, and {run} that holds it ended as `{word}`", row.status));
+                }
+                if !seen.has_entry(&run, "notified#halted#")
+                    && !seen.has_entry(&run, "notified#rollback-failed#")
+                {
+                    broken.push(format!("{id} is {}, and nobody was told by {run}", row.status));
+                }
+            }
+            S::Healthy | S::FailedUpgradeRolledBack => broken.extend(seen.elsewhere(row)),
+            S::Pending | S::PreCheckPassed | S::PreCheckFailed => {}
+        }
+    }
+    broken
+}
+
+impl Seen<'_> {
+    /// What runs in a cluster that is said to be at its current version.
+    fn elsewhere(&self, row: &ClusterRecord) -> Option<String> {
+        let cluster = self.house.world.cluster(row.cluster_id.as_str())?;
+        let version = row.current_istio_version.to_string();
+        let proxies: Vec<&String> = cluster.proxy_versions.keys().collect();
+        let is_there = cluster.istiod_version.as_ref() == Some(&version) && proxies == [&version];
+        (!is_there && !self.has_meddlers).then(|| {
+            format!(
+                "{} is {} at {version}, and runs istiod {:?} with proxies {proxies:?}",
+                row.cluster_id, row.status, cluster.istiod_version
+            )
+        })
+    }
+}
+
+/// A cluster that reached its version was judged on data of its soak, and passed its post-check: both by the run that says
+/// so, and before it said so.
+fn no_pass_without_data(seen: &Seen) -> Vec<String> {
+    let mut noted: BTreeSet<(&RunId, String)> = BTreeSet::new();
+    let mut broken = Vec::new();
+    for written in &seen.history {
+        match written {
+            Written::Noted { lease, name } => _ = noted.insert((&lease.run_id, name.clone())),
+            Written::Moved { lease, change } if change.to == S::Healthy => {
+                let id = &change.cluster_id;
+                if !noted.contains(&(&lease.run_id, format!("soak#{id}"))) {
+                    broken
+                        .push(format!("{id} became healthy by {} without a look at its soak", lease.run_id));
+                }
+                let lines = seen.audit.get(&lease.run_id);
+                let says = |words: &str| {
+                    let start = format!("{id}: {words}");
+                    lines.is_some_and(|lines| lines.iter().any(|line| line.what.starts_with(&start)))
+                };
+                for words in ["soak pass", "post-check pass"] {
+                    if !says(words) {
+                        broken.push(format!("{id} became healthy by {} without a {words}", lease.run_id));
+                    }
+                }
+            }
+            Written::Took { .. } | Written::Freed(_) | Written::Moved { .. } => {}
+        }
+    }
+    broken
+}
+
+/// Fences only grow, whoever writes holds the newest, and at the end only those locks are held behind which a cluster is
+/// in the middle.
+fn locks_end(seen: &Seen) -> Vec<String> {
+    let mut newest: BTreeMap<String, &Lease> = BTreeMap::new();
+    let mut broken = Vec::new();
+    for written in &seen.history {
+        match written {
+            Written::Took { lease, clusters } => {
+                let names = clusters.iter().map(|id| format!("cluster#{id}"));
+                for name in names.chain([format!("batch#{}", lease.batch_id)]) {
+                    let before = newest.insert(name.clone(), lease);
+                    if before.is_some_and(|before| before != lease && before.fence >= lease.fence) {
+                        broken.push(format!(
+                            "{name}: the fence of {} is not above the one before",
+                            lease.run_id
+                        ));
+                    }
+                }
+            }
+            Written::Moved { lease, .. } | Written::Noted { lease, .. } => {
+                if newest.get(&format!("batch#{}", lease.batch_id)) != Some(&lease) {
+                    broken.push(format!("{} wrote with a fence that is not the newest", lease.run_id));
+                }
+            }
+            Written::Freed(_) => {}
+        }
+    }
+    let is_in_the_middle = |batch: &str| {
+        let mut rows = seen.rows.iter().filter(|row| row.batch_id.as_str() == batch);
+        rows.any(|row| row.status.needs_an_owner())
+    };
+    for (name, arn) in seen.house.store.held_locks() {
+        if let Some(batch) = name.strip_prefix("batch#")
+            && !is_in_the_middle(batch)
+        {
+            broken.push(format!("{name} is held by {arn}, which has ended, and nothing is in the middle"));
+        }
+    }
+    broken
+}
+
+/// Where a cluster was taken back, no proxy is newer than its istiod.
+fn proxies_not_ahead(seen: &Seen) -> Vec<String> {
+    let mut broken = Vec::new();
+    let back = seen.rows.iter().filter(|row| row.status == S::FailedUpgradeRolledBack && !seen.has_meddlers);
+    for row in back {
+        let Some(cluster) = seen.house.world.cluster(row.cluster_id.as_str()) else { continue };
+        let istiod = cluster.istiod_version.as_deref().and_then(|version| IstioVersion::parse(version).ok());
+        let ahead = cluster.proxy_versions.keys().filter(|version| {
+            let proxy = IstioVersion::parse(version).ok();
+            proxy.is_none() || istiod.is_none() || proxy > istiod
+        });
+        broken.extend(ahead.map(|version| {
+            format!("{}: a proxy runs {version}, istiod {:?}", row.cluster_id, cluster.istiod_version)
+        }));
+    }
+    broken
+}
+
+/// For each status that a cluster got, the audit log of the run that gave it has a line that says why.
+fn moves_are_explained(seen: &Seen) -> Vec<String> {
+    let mut broken = BTreeSet::new();
+    for (lease, change) in seen.moves() {
+        let id = &change.cluster_id;
+        let own = format!("{id}: ");
+        let words: &[&str] = match change.to {
+            S::PreCheckRunning => &["planned "],
+            S::PreCheckPassed | S::PostCheckRunning | S::FailedUpgradeRolledBack => &[&own],
+            S::PreCheckFailed => &[&own, "settled as "],
+            S::MrCreated => &["opened upgrade merge request ", "withdrew ", "merged: "],
+            S::Upgrading => &["merged: "],
+            S::Healthy | S::Pending => &["settled as "],
+            S::RollbackRequired => &[&own, "planned the way back ", "taking back "],
+        };
+        let lines = seen.audit.get(&lease.run_id);
+        let is_told = lines.is_some_and(|lines| {
+            lines.iter().any(|line| words.iter().any(|start| line.what.starts_with(start)))
+        });
+        if !is_told {
+            broken.insert(format!("{id} became {} by {}, and no line says why", change.to, lease.run_id));
+        }
+    }
+    broken.into_iter().collect()
+}
