@@ -173,13 +173,16 @@ async fn what_belongs_to_a_write_is_not_lost_with_its_reply() {
     let (writes, wrong) = play(None).await;
     assert!(writes > 50 && wrong.is_empty(), "{writes} writes: {wrong:?}");
     let mut failures = Vec::new();
+    let faults = [Fault::LosesReply, Fault::Dies];
     for nth in 0..writes {
-        for fault in [Fault::LosesReply, Fault::Dies] {
+        // In turn, unless there is time for both.
+        let some = if plays_all() { &faults[..] } else { &faults[nth % 2..=nth % 2] };
+        for fault in some {
             let (_, wrong) = play(Some((nth, fault.clone()))).await;
             failures.extend((!wrong.is_empty()).then(|| format!("write {nth}, {fault:?}: {wrong:?}")));
         }
     }
-    println!("{writes} writes, {} runs", 2 * writes);
+    println!("{writes} writes");
     assert!(failures.is_empty(), "{failures:#?}");
 }
 

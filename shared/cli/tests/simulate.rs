@@ -23,7 +23,7 @@ fn a_story_reads_from_the_request_to_the_table_without_colours_off_a_terminal() 
         "-      version: 1.29.8",
         "+      version: 1.30.5",
         "Merge request !2: [ROLLBACK] Istio back to v1.29.8 for test",
-        "too many",
+        "requests failed",
         "Audit log",
         "opened rollback merge request",
         "Bill",

@@ -89,7 +89,7 @@ fn batch(criterion: &mut Criterion) {
             Moment { changed_at: at(change), from: at(change + 3_600), until: at(change + 7_200), is_over };
         let (own, controls) = (&soaked[..clusters], &soaked[200..]);
         group.bench_function(name, |bencher| {
-            bencher.iter(|| judge(black_box(own), controls, moment, &config))
+            bencher.iter(|| judge(black_box(own), controls, moment, &config));
         });
     }
     group.bench_function("what it will see, one cluster", |bencher| {
