@@ -251,4 +251,33 @@ mod tests {
         assert!(rate(&[(one, false), (other, false)]) < 1e-9);
         assert_eq!(false_rollback_rate(&[]), None);
     }
+
+    /// A factor of three, of a rate the whole, of what has no ratio three times its usual size.
+    #[test]
+    fn what_is_asked_for_at_most() {
+        let calm = series(1, 5, 0.05, 1.0);
+        let below = calm.times(-1.0);
+        let most = |metric: Metric<'_>| Past::of(&metric, CHANGE, 120, TOLERANCE).unwrap().most;
+        assert!((most(latency(&calm)) - 3.0_f64.ln()).abs() < 1e-9);
+        let rate = Metric { kind: MetricKind::ErrorRate, ..latency(&calm) };
+        assert!((most(rate) - 1.0).abs() < 1e-9);
+        let past = below.between(below.start(), CHANGE);
+        let mut sizes: Vec<f64> = past.present().map(f64::abs).collect();
+        assert!((most(latency(&below)) - 2.0 * median(&mut sizes)).abs() < 1e-9);
+        // Only the record counts, whatever the metric says of a soak.
+        let other = Metric { record: Record::OfAnotherTime, ..latency(&calm) };
+        assert_eq!(of(&other, 2.75), of(&latency(&calm), 2.75));
+    }
+
+    /// Of one critical metric alone the rate is that of its own false alarms at the bar of one alone.
+    #[test]
+    fn one_critical_metric_is_taken_back_as_often_as_it_cries() {
+        let wild = series(5, 9, 0.6, 1.0);
+        let past =
+            Past::of(&latency(&wild), CHANGE, 120, Tolerance { tolerable: 0.0, intolerable: 0.2 }).unwrap();
+        let found = false_rollback_rate(&[(past.clone(), true)]).unwrap();
+        let own = past.sensitivity(crate::CRITICAL).unwrap();
+        assert_eq!(found.placebos, own.placebos);
+        assert!((found.rate - own.false_rate).abs() < 1e-12);
+    }
 }
