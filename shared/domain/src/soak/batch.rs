@@ -133,7 +133,7 @@ fn at_once(
         }
         return Some(verdict(SoakOutcome::Fail, vec![words]));
     }
-    if moment.is_over {
+    if moment.is_over || has_too_few(own).is_some() {
         return None;
     }
     let words = early::plain(history, &environment.controls, moment, &own.thresholds)?;
@@ -195,14 +195,20 @@ fn lacking(own: &Seen) -> Option<String> {
             metric.name()
         ));
     }
-    #[expect(clippy::cast_precision_loss, reason = "a request volume is far below 2^52")]
-    let volume = own.thresholds.min_request_volume as f64;
-    if own.errors.soak.requests < volume {
-        return Some(format!("{:.0} requests, {volume:.0} are needed", own.errors.soak.requests));
+    if let Some(reason) = has_too_few(own) {
+        return Some(reason);
     }
     let required = own.found.iter().filter(|found| found.metric.is_required());
     let mut silent = required.filter(|found| found.verdict.outcome == SoakOutcome::Insufficient);
     silent.find_map(|found| found.verdict.reasons.first()).cloned()
+}
+
+/// So few requests that a window says nothing.
+fn has_too_few(own: &Seen) -> Option<String> {
+    #[expect(clippy::cast_precision_loss, reason = "a request volume is far below 2^52")]
+    let volume = own.thresholds.min_request_volume as f64;
+    let requests = own.errors.soak.requests;
+    (requests < volume).then(|| format!("{requests:.0} requests, {volume:.0} are needed"))
 }
 
 /// Whether a metric stands in the way of a pass.

@@ -224,9 +224,14 @@ fn an_early_look_fails_only_what_cannot_wait() {
     let broken = history(1, 60, Harm { errors: 400.0, ..NONE });
     let verdict = judged(&[broken], &[], 10, false).remove(0);
     assert_eq!(verdict.outcome, SoakOutcome::Fail, "{verdict:?}");
-    let much_slower = history(1, 60, Harm { p95: 3.0, p99: 3.0, ..NONE });
-    let verdict = judged(&[much_slower], &[], 15, false).remove(0);
+    let mut much_slower = history(1, 60, Harm { p95: 3.0, p99: 3.0, ..NONE });
+    let verdict = judged(std::slice::from_ref(&much_slower), &[], 15, false).remove(0);
     assert_eq!(verdict.outcome, SoakOutcome::Fail, "{verdict:?}");
+    // Of few requests nothing is plain.
+    much_slower.requests = much_slower.requests.times(0.01);
+    much_slower.errors = much_slower.errors.times(0.0);
+    let verdict = judged(&[much_slower], &[], 15, false).remove(0);
+    assert_eq!(verdict.outcome, SoakOutcome::Insufficient, "{verdict:?}");
 }
 
 /// A little on every cluster of a batch is seen in their sum.
