@@ -280,7 +280,8 @@ fn what_all_clusters_do_every_evening_is_no_finding() {
                 let at = one.requests.start() + n * STEP;
                 #[expect(clippy::cast_precision_loss, reason = "seconds of a day")]
                 let of_day = at.rem_euclid(86_400) as f64 / 86_400.0;
-                let load = 1.0 + 0.4 * (of_day * std::f64::consts::TAU).cos();
+                // Steepest at noon, when the change is.
+                let load = 1.0 + 0.4 * (of_day * std::f64::consts::TAU).sin();
                 (at >= since).then_some(value * load)
             })
             .collect();
@@ -310,6 +311,68 @@ fn a_long_soak_is_judged_by_its_end_too() {
         .collect();
     late.latency_p95 = Series::new(late.latency_p95.start(), STEP, &points).unwrap();
     assert_eq!(judged(&[late], &[], hours * 60, true)[0].outcome, SoakOutcome::Fail);
+}
+
+/// A limit that was broken before the change is not the new version's doing; and one that breaks everywhere is nobody's.
+#[test]
+fn a_broken_limit_must_be_the_versions() {
+    let broken = history(1, 60, Harm { errors: 400.0, ..NONE });
+    let thresholds = Thresholds::default();
+    assert!(early::limit(&broken, moment(60, true), &thresholds).is_some());
+    let mut before_too = broken.clone();
+    let points: Vec<Option<f64>> = (0..)
+        .zip(broken.errors.values())
+        .map(|(n, value)| {
+            let at = broken.errors.start() + n * STEP;
+            Some(if (CHANGE - 40_000..CHANGE - 36_000).contains(&at) { 400.0 } else { *value })
+        })
+        .collect();
+    before_too.errors = Series::new(broken.errors.start(), STEP, &points).unwrap();
+    assert_eq!(early::limit(&before_too, moment(60, true), &thresholds), None);
+
+    let everywhere: Vec<_> = (2..5).map(|seed| history(seed, 60, Harm { errors: 400.0, ..NONE })).collect();
+    let own = [broken];
+    let verdict = judged(&own, &everywhere, 10, false).remove(0);
+    assert_eq!(verdict.outcome, SoakOutcome::External, "{verdict:?}");
+    let calm: Vec<_> = (2..5).map(|seed| history(seed, 60, NONE)).collect();
+    assert_eq!(
+        judged(&own, &[calm, everywhere[..1].to_vec()].concat(), 10, false)[0].outcome,
+        SoakOutcome::Fail
+    );
+}
+
+/// However clearly their share is seen in a series that never had any.
+#[test]
+fn nine_errors_are_no_evidence() {
+    let with = |errors: f64| {
+        let mut few = history(1, 60, NONE);
+        few.requests = few.requests.times(0.03);
+        let soak = CHANGE + RESTART;
+        let mut left = errors;
+        let points: Vec<Option<f64>> = (0..few.errors.values().len())
+            .map(|n| few.errors.start() + i64::try_from(n).unwrap() * STEP)
+            .map(|at| {
+                let one = if at >= soak && left > 0.0 { (left / 9.0).max(1.0) } else { 0.0 };
+                left -= one;
+                Some(one)
+            })
+            .collect();
+        few.errors = Series::new(few.errors.start(), STEP, &points).unwrap();
+        alone(few).outcome
+    };
+    assert_ne!(with(9.0), SoakOutcome::Fail);
+    assert_eq!(with(60.0), SoakOutcome::Fail);
+}
+
+/// What all clusters show in sum is no pass on the one that does not.
+#[test]
+fn beside_a_batch_that_is_worse_nobody_passes() {
+    let mut batch: Vec<_> = (0..11).map(|seed| history(seed, 60, Harm { p95: 1.085, ..NONE })).collect();
+    batch.push(history(11, 60, NONE));
+    assert_eq!(alone(batch[11].clone()).outcome, SoakOutcome::Pass);
+    let verdicts = judged(&batch, &[], 60, true);
+    assert_eq!(verdicts[11].outcome, SoakOutcome::Marginal, "{:?}", verdicts[11]);
+    assert!(verdicts[..11].iter().filter(|v| v.outcome == SoakOutcome::Fail).count() > 8);
 }
 
 #[test]
