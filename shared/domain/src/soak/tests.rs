@@ -227,6 +227,9 @@ fn an_early_look_fails_only_what_cannot_wait() {
     let mut much_slower = history(1, 60, Harm { p95: 3.0, p99: 3.0, ..NONE });
     let verdict = judged(std::slice::from_ref(&much_slower), &[], 15, false).remove(0);
     assert_eq!(verdict.outcome, SoakOutcome::Fail, "{verdict:?}");
+    // One look is none.
+    let verdict = judged(std::slice::from_ref(&much_slower), &[], 5, false).remove(0);
+    assert_ne!(verdict.outcome, SoakOutcome::Fail, "{verdict:?}");
     // Of few requests nothing is plain.
     much_slower.requests = much_slower.requests.times(0.01);
     much_slower.errors = much_slower.errors.times(0.0);
@@ -373,6 +376,40 @@ fn beside_a_batch_that_is_worse_nobody_passes() {
     let verdicts = judged(&batch, &[], 60, true);
     assert_eq!(verdicts[11].outcome, SoakOutcome::Marginal, "{:?}", verdicts[11]);
     assert!(verdicts[..11].iter().filter(|v| v.outcome == SoakOutcome::Fail).count() > 8);
+}
+
+#[test]
+fn a_soak_begins_with_a_whole_point() {
+    let at = |second: i64| Timestamp::from_second(second).unwrap();
+    assert_eq!(next_point(at(CHANGE)), at(CHANGE));
+    assert_eq!(next_point(at(CHANGE + 1)), at(CHANGE + STEP));
+    let a_moment_later = at(CHANGE) + SignedDuration::from_millis(1);
+    assert_eq!(next_point(a_moment_later), at(CHANGE + STEP));
+}
+
+/// What the merge request says of a cluster follows from its past: a calm one sees more than a restless one.
+#[test]
+fn the_past_says_what_a_soak_will_see() {
+    let thresholds = Thresholds::default();
+    let at = Timestamp::from_second(CHANGE).unwrap();
+    let calm = history(1, 60, NONE);
+    let found = prospect(&calm, at, 60, &thresholds).unwrap();
+    assert!(found.placebos > 200 && found.false_rollbacks < 0.01, "{found:?}");
+    let critical: Vec<&SoakMetric> = found.smallest_seen.keys().collect();
+    assert_eq!(critical, [&SoakMetric::Errors, &SoakMetric::LatencyP95, &SoakMetric::LatencyP99]);
+    let p95 = found.smallest_seen[&SoakMetric::LatencyP95].unwrap();
+    assert!((0.1..0.2).contains(&p95), "{found:?}");
+    let mut restless = calm.clone();
+    let points: Vec<Option<f64>> = (0..)
+        .zip(calm.latency_p95.values())
+        .map(|(n, value): (i64, &f64)| Some(value * (0.12 * noise(9, n / 12)).exp()))
+        .collect();
+    restless.latency_p95 = Series::new(calm.latency_p95.start(), STEP, &points).unwrap();
+    let sees = prospect(&restless, at, 60, &thresholds).unwrap().smallest_seen[&SoakMetric::LatencyP95];
+    assert!(sees.is_none_or(|sees| sees > p95 * 1.5), "{sees:?} {p95}");
+    // Nothing is said of a past that is too short.
+    let young = Timestamp::from_second(CHANGE - DAYS * 86_400 + 3_600).unwrap();
+    assert_eq!(prospect(&calm, young, 60, &thresholds), None);
 }
 
 #[test]
