@@ -407,6 +407,17 @@ fn the_past_says_what_a_soak_will_see() {
     restless.latency_p95 = Series::new(calm.latency_p95.start(), STEP, &points).unwrap();
     let sees = prospect(&restless, at, 60, &thresholds).unwrap().smallest_seen[&SoakMetric::LatencyP95];
     assert!(sees.is_none_or(|sees| sees > p95 * 1.5), "{sees:?} {p95}");
+    // An incident of one critical metric alone would have taken the cluster back.
+    let mut incident = calm.clone();
+    let points: Vec<Option<f64>> = (0..)
+        .zip(calm.latency_p95.values())
+        .map(|(n, value)| {
+            let at = calm.latency_p95.start() + n * STEP;
+            Some(if (CHANGE - 72_000..CHANGE - 64_800).contains(&at) { value * 4.0 } else { *value })
+        })
+        .collect();
+    incident.latency_p95 = Series::new(calm.latency_p95.start(), STEP, &points).unwrap();
+    assert!(prospect(&incident, at, 60, &thresholds).unwrap().false_rollbacks > 0.0);
     // Nothing is said of a past that is too short.
     let young = Timestamp::from_second(CHANGE - DAYS * 86_400 + 3_600).unwrap();
     assert_eq!(prospect(&calm, young, 60, &thresholds), None);
