@@ -11,21 +11,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use guard_simulation::{Fault, FaultHook, Fleet, House, Occasion, What, invariants};
+use guard_simulation::{FAULTS, Fault, FaultHook, Fleet, House, Occasion, What, invariants};
 use guard_world::Regression;
 use serde_json::json;
-
-/// At a call: fails before, reply lost, happens twice, slow, throttled, stale, expired credential, killed.
-const AT_A_CALL: [Fault; 8] = [
-    Fault::Fails("Transient"),
-    Fault::LosesReply,
-    Fault::ActsTwice,
-    Fault::IsSlow,
-    Fault::Fails("Throttled"),
-    Fault::IsStale,
-    Fault::Fails("Denied"),
-    Fault::Dies,
-];
 
 /// At a state: the same of its task; the last is StopExecution.
 const AT_A_STATE: [Fault; 5] =
@@ -98,7 +86,7 @@ async fn everywhere(regresses: bool) {
         match what {
             What::Call { system, operation } => {
                 let can_be_stale = operation.starts_with("GET ");
-                let faults = AT_A_CALL.iter().filter(|fault| can_be_stale || **fault != Fault::IsStale);
+                let faults = FAULTS.iter().filter(|fault| can_be_stale || **fault != Fault::IsStale);
                 cases.extend(faults.map(|fault| (nth, format!("{system}, {operation}"), fault)));
             }
             What::State => cases.extend(AT_A_STATE.iter().map(|fault| (nth, "a state".to_owned(), fault))),

@@ -84,7 +84,8 @@ impl Task for JudgeSoak {
         let grace = SignedDuration::from_mins(policy.soak_data_grace_minutes.into());
         let time = SoakTime {
             is_over: moment.is_over,
-            gives_up: now >= soak.until + grace,
+            // Not before its last points were read, however short the grace is.
+            gives_up: moment.is_over && now >= soak.until + grace,
             extensions_left: policy.soak_extensions_max.saturating_sub(soak.extensions),
         };
         let Look { verdicts, then } = look(&outcomes, time);
@@ -96,7 +97,7 @@ impl Task for JudgeSoak {
         progress.apply(&verdicts, Phase::Converged, Phase::Soaked);
 
         let lines = |ids: &[ClusterId]| -> Vec<String> {
-            ids.iter().map(|id| format!("{id}: {}", because(id))).collect()
+            ids.iter().map(|id| format!("{id}: {}", clipped(because(id)))).collect()
         };
         let mut output = next_step(&self.ledger, &run, &plan, progress).await?;
         // A definite no goes first; what is open comes again after it.
@@ -124,6 +125,17 @@ impl Task for JudgeSoak {
         output.summary = format!("{}; {left} minutes left", output.summary);
         output.soak_minutes_left = Some(left);
         Ok(output)
+    }
+}
+
+/// Characters of a cluster's reasons in a question: of 200 clusters they must fit one entry of the run record, which has 400
+/// KB at most. Each cluster's own entry has them whole.
+const REASONS_CHARACTERS: usize = 500;
+
+fn clipped(reasons: &str) -> String {
+    match reasons.char_indices().nth(REASONS_CHARACTERS) {
+        Some((end, _)) => format!("{} ...", reasons.get(..end).unwrap_or(reasons)),
+        None => reasons.to_owned(),
     }
 }
 
@@ -201,5 +213,19 @@ impl JudgeSoak {
         let words = format!("soak {why} (+{minutes} minutes, {}): {}", soak.extensions, first_few(lines));
         self.ledger.audit(run, Self::NAME, words).await?;
         Ok(soak)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_in_a_question_are_cut_between_letters() {
+        assert_eq!(clipped("p95 +12 %"), "p95 +12 %");
+        let long = "\u{e4}".repeat(5_000);
+        let cut = clipped(&long);
+        assert_eq!(cut.chars().count(), REASONS_CHARACTERS + 4);
+        assert!(cut.ends_with(" ...") && cut.len() * guard_domain::MAX_CLUSTERS < 300_000);
     }
 }

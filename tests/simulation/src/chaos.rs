@@ -25,7 +25,8 @@ const OCCASIONS: usize = 3_000;
 /// Minutes of a story in which people act.
 const MINUTES: i64 = 120;
 
-const FAULTS: [Fault; 8] = [
+/// At a call: fails before, reply lost, happens twice, slow, throttled, stale, expired credential, killed.
+pub const FAULTS: [Fault; 8] = [
     Fault::Fails("Transient"),
     Fault::LosesReply,
     Fault::ActsTwice,

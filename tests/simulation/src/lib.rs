@@ -23,7 +23,7 @@ mod transport;
 mod webhook;
 
 pub use analyzer::Analyzer;
-pub use chaos::{Act, Chaos, Ended};
+pub use chaos::{Act, Chaos, Ended, FAULTS};
 pub use faults::{Fault, FaultHook, Occasion, What};
 pub use fleet::{Fleet, FleetError, FluxFile};
 pub use functions::{FUNCTIONS, function_arn};
