@@ -44,7 +44,10 @@ async fn look(fleet: &Fleet) -> (ClusterFacts, Vec<RequestLog>) {
     let keys = aws_credential_types::provider::SharedCredentialsProvider::new(keys);
     let clock = Arc::new(WorldClock(world.clone()));
     let aws = Arc::new(Aws::new(Arc::clone(&transport), keys, clock, Endpoints::default()));
-    let facts = Clusters::new(transport, aws).health(&fleet.rows[0], Duration::from_mins(1)).await.unwrap();
+    let facts = Clusters::new(transport, aws)
+        .health(&fleet.rows[0], guard_tasks::Extent::Whole, Duration::from_mins(1))
+        .await
+        .unwrap();
     let is_kubernetes = |one: &RequestLog| matches!(one.system, System::Kubernetes(_));
     (facts, world.requests().into_iter().filter(is_kubernetes).collect())
 }

@@ -63,7 +63,7 @@ async fn a_cluster_is_read_and_restarted_over_tls() {
     let row = &outside.fleet.rows[0];
     let clusters = Clusters::new(Arc::clone(&outside.transport), outside.aws.clone());
 
-    let facts = clusters.health(row, Duration::from_mins(1)).await.unwrap();
+    let facts = clusters.health(row, guard_tasks::Extent::Whole, Duration::from_mins(1)).await.unwrap();
     assert_eq!(facts.eks.unwrap().status, "ACTIVE");
     let nodes = facts.nodes.unwrap();
     assert!(!nodes.is_empty() && nodes.iter().all(|node| node.is_ready));

@@ -215,7 +215,7 @@ fn no_loop_passes_250_turns_whatever_the_configuration() {
                 config.policy.soak_data_grace_minutes = other;
                 config.validation.flux_sync_timeout_minutes = other;
                 config.policy.restart_timeout_minutes = soak;
-                config.policy.control_plane_watch_minutes = other.min(240);
+                config.policy.control_plane_watch_minutes = other.clamp(5, 240);
                 config.policy.soak_look_minutes = look;
                 config.policy.soak_extension_minutes = other;
                 config.policy.soak_extensions_max = 20;

@@ -35,7 +35,8 @@ impl ClusterAccess for Stranger {
 async fn reading(subject: &Subject) {
     let row = &subject.row;
     let clusters = Clusters::new(reads(), Arc::clone(&subject.access));
-    let health = clusters.health(row, std::time::Duration::from_mins(1)).await.unwrap();
+    let health =
+        clusters.health(row, guard_tasks::Extent::Whole, std::time::Duration::from_mins(1)).await.unwrap();
     assert!(!health.nodes.unwrap().is_empty(), "a cluster that runs anything has nodes");
     let rollout = clusters.rollout(row).await.unwrap();
     let names = |releases: &[guard_domain::HelmReleaseFacts]| -> Vec<String> {

@@ -135,9 +135,10 @@ impl Watch {
         }
     }
 
-    /// Seconds until the next look: a quarter of what is left, so that long watches take no more looks than short ones.
+    /// Seconds until the next look: a quarter of what is left, so that long watches take no more looks than short ones, and
+    /// each look lists the pods of the whole cluster.
     pub fn pause_seconds(&self, now: Timestamp) -> u64 {
-        const LEAST: i64 = 30;
+        const LEAST: i64 = 60;
         let next = if now < self.until { self.until } else { self.deadline };
         let left = next.duration_since(now).as_secs();
         u64::try_from((left / 4).max(LEAST.min(left)).max(1)).unwrap_or(1)

@@ -16,7 +16,7 @@ use crate::ledger::{Ledger, RunRef};
 use crate::pre_check::PreCheckEntry;
 use crate::task::Task;
 use crate::watch_rollout::Watch;
-use crate::{ClusterHealthReader, Context as _, MemoryAsked, MemoryReader, TaskError, TrafficReader};
+use crate::{ClusterHealthReader, Context as _, Extent, MemoryAsked, MemoryReader, TaskError, TrafficReader};
 
 /// Traffic before the change that the look is compared with.
 const BASELINE: SignedDuration = SignedDuration::from_hours(1);
@@ -75,7 +75,7 @@ impl Task for GateControlPlane {
         let now = self.ledger.clock.now();
         let window = Window::of(direction, arrived_at, policy.control_plane_watch_minutes);
 
-        let facts = self.health.health(row, policy.cluster_read()).await;
+        let facts = self.health.health(row, Extent::Mesh, policy.cluster_read()).await;
         let facts = facts.unwrap_or_else(|error| ClusterFacts::unread(&error.into()));
         // Before that nothing is decided by what was measured, and on the way back nothing at all.
         let measured = if direction == Direction::Upgrade && now >= window.until {

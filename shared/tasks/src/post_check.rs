@@ -17,7 +17,7 @@ use crate::analysis::Analyst;
 use crate::ledger::{Ledger, RunRef};
 use crate::pre_check::PreCheckEntry;
 use crate::task::Task;
-use crate::{ClusterHealthReader, ConfigurationAnalyzer, ErrorName, TaskError};
+use crate::{ClusterHealthReader, ConfigurationAnalyzer, ErrorName, Extent, TaskError};
 
 /// The task.
 pub struct PostCheck {
@@ -64,7 +64,8 @@ impl Task for PostCheck {
         if direction == Direction::Upgrade {
             self.ledger.advance(&run, &cluster_id, ClusterStatus::PostCheckRunning, None, None).await?;
         }
-        let facts = self.health.health(&planned.record, plan.config.policy.cluster_read()).await;
+        let facts =
+            self.health.health(&planned.record, Extent::Whole, plan.config.policy.cluster_read()).await;
         let facts = facts.unwrap_or_else(|error| ClusterFacts::unread(&error.into()));
         let compatibility = Compatibility::built_in()
             .map_err(|error| TaskError::internal(format!("compatibility table: {error}")))?;

@@ -157,7 +157,8 @@ impl Asker {
 
     /// Everything that a pre-check reads, and all its decisions; not its run record.
     async fn check(&self, row: &ClusterRecord) -> usize {
-        let facts = self.clusters.health(row, Duration::from_mins(1)).await.unwrap();
+        let facts =
+            self.clusters.health(row, guard_tasks::Extent::Whole, Duration::from_mins(1)).await.unwrap();
         let from = self.now - SignedDuration::from_hours(1);
         let baseline = self.datadog.traffic(std::slice::from_ref(row), from, self.now).await.unwrap();
         let monitors = self.datadog.monitors(row).await.unwrap();

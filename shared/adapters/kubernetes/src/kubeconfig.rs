@@ -11,7 +11,7 @@ use std::time::Duration;
 use guard_domain::checks::Source;
 use guard_domain::{ClusterFacts, Unread};
 use guard_http::clip;
-use guard_tasks::{Context as _, ErrorName, TaskError};
+use guard_tasks::{Context as _, ErrorName, Extent, TaskError};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use kube::Client;
@@ -92,7 +92,7 @@ impl OneCluster {
         let mut known = ClusterFacts::unread(&not_asked);
         known.kubernetes_version = version(&self.client).await.map_err(Unread::from);
         tell(&known, &[Source::KubernetesVersion]);
-        Box::pin(look::look(&self.client, known, within, false, tell)).await
+        Box::pin(look::look(&self.client, known, Extent::Whole, within, false, tell)).await
     }
 }
 

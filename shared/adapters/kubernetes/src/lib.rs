@@ -45,7 +45,8 @@ use guard_domain::{
 use guard_http::Transport;
 use guard_http::cluster_access::ClusterAccess;
 use guard_tasks::{
-    ClusterHealthReader, Context as _, DataPlaneReader, FluxNudger, ProxyRestarter, RolloutReader, TaskError,
+    ClusterHealthReader, Context as _, DataPlaneReader, Extent, FluxNudger, ProxyRestarter, RolloutReader,
+    TaskError,
 };
 
 pub use restart::{FIELD_MANAGER, RESTART_ANNOTATION};
@@ -96,7 +97,12 @@ async fn data_plane(client: &kube::Client, with_systems: bool) -> Result<DataPla
 
 #[async_trait]
 impl ClusterHealthReader for Clusters {
-    async fn health(&self, cluster: &ClusterRecord, within: Duration) -> Result<ClusterFacts, TaskError> {
+    async fn health(
+        &self,
+        cluster: &ClusterRecord,
+        extent: Extent,
+        within: Duration,
+    ) -> Result<ClusterFacts, TaskError> {
         let access = self.access.access(cluster).await.context(format!("read {}", cluster.cluster_id))?;
         let eks = Ok(EksFacts { status: access.eks_status, health_issues: access.health_issues });
         // Not ACTIVE is an answer that a gate fails on, not a failure to answer.
@@ -112,7 +118,7 @@ impl ClusterHealthReader for Clusters {
             kubernetes_version: Ok(access.kubernetes_version),
             ..ClusterFacts::unread(&why)
         };
-        Ok(Box::pin(look::look(&client, known, within, true, &|_, _| {})).await)
+        Ok(Box::pin(look::look(&client, known, extent, within, true, &|_, _| {})).await)
     }
 }
 

@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use guard_domain::checks::Source;
 use guard_domain::{ClusterFacts, Unread};
-use guard_tasks::TaskError;
+use guard_tasks::{Extent, TaskError};
 use kube::Client;
 
 use crate::mesh::Mesh;
 use crate::{budgets, definitions, envoy_filters, flux, injection, namespaces, nodes, webhooks};
 
-/// Reads every part. One that cannot be read, or not within its time, says so and takes nothing from the others. `tell` hears
+/// Reads every part of the extent. One that cannot be read, or not within its time, says so and takes nothing from the others. `tell` hears
 /// of each when it is there, with all that is known so far. Without `dry_runs` nothing but lists and metrics is asked for.
 pub(crate) async fn look(
     client: &Client,
     known: ClusterFacts,
+    extent: Extent,
     within: Duration,
     dry_runs: bool,
     tell: &(dyn Fn(&ClusterFacts, &[Source]) + Send + Sync),
@@ -86,17 +87,23 @@ pub(crate) async fn look(
             }
         });
     };
+    let others = async {
+        futures::join!(
+            part!("nodes", nodes::facts(client), nodes, Nodes),
+            flux,
+            part!("CustomResourceDefinitions", definitions::facts(client), definitions, Definitions),
+            part!("webhooks", webhooks::facts(client), webhooks, Webhooks),
+            part!("PodDisruptionBudgets", budgets::facts(client), budgets, Budgets),
+            part!("EnvoyFilters", envoy_filters::facts(client), envoy_filters, EnvoyFilters),
+        )
+    };
+    let others = async {
+        if extent == Extent::Whole {
+            Box::pin(others).await;
+        }
+    };
     // All at once: an API server that does not answer is waited for once.
-    futures::join!(
-        mesh,
-        part!("nodes", nodes::facts(client), nodes, Nodes),
-        flux,
-        part!("CustomResourceDefinitions", definitions::facts(client), definitions, Definitions),
-        part!("webhooks", webhooks::facts(client), webhooks, Webhooks),
-        part!("PodDisruptionBudgets", budgets::facts(client), budgets, Budgets),
-        part!("EnvoyFilters", envoy_filters::facts(client), envoy_filters, EnvoyFilters),
-        injected,
-    );
+    futures::join!(mesh, others, injected);
     facts.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 

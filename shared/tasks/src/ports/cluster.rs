@@ -8,12 +8,28 @@ use guard_domain::{ClusterFacts, ClusterRecord, DataPlaneFacts, PodRef, RolloutF
 
 use crate::TaskError;
 
+/// How much of a cluster is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Everything.
+    Whole,
+    /// EKS, pods with what owns them, istiod, and what the injector would do: a third of the requests, for who looks
+    /// again and again.
+    Mesh,
+}
+
 /// Everything a health gate reads.
 #[async_trait]
 pub trait ClusterHealthReader: Send + Sync {
     /// EKS, nodes, Flux, istiod and injected workloads of one cluster, as they are now. Each part may be unread by
-    /// itself, because it was refused or not read within its time; an error means that the cluster could not be opened.
-    async fn health(&self, cluster: &ClusterRecord, within: Duration) -> Result<ClusterFacts, TaskError>;
+    /// itself, because it was not asked for, was refused or not read within its time; an error means that the cluster
+    /// could not be opened.
+    async fn health(
+        &self,
+        cluster: &ClusterRecord,
+        extent: Extent,
+        within: Duration,
+    ) -> Result<ClusterFacts, TaskError>;
 }
 
 /// How far a version change has come.

@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use guard_http::{FailureKind, TransportError};
-use guard_tasks::{ClusterHealthReader as _, DataPlaneReader as _, ErrorName, RolloutReader as _, TaskError};
+use guard_tasks::{
+    ClusterHealthReader as _, DataPlaneReader as _, ErrorName, Extent, RolloutReader as _, TaskError,
+};
 
 use crate::objects::{pod, replicated};
 use crate::world::{PODS, World, parameter, plain, row, status};
@@ -115,7 +117,7 @@ async fn a_list_that_expires_is_begun_again_once() {
 #[tokio::test]
 async fn a_cluster_that_is_not_active_is_told_and_not_touched() {
     let world = World::with("UPDATING", Box::new(|_| panic!("it is left alone")));
-    let health = world.clusters.health(&row(), crate::world::MINUTE).await.unwrap();
+    let health = world.clusters.health(&row(), Extent::Whole, crate::world::MINUTE).await.unwrap();
     assert_eq!(health.eks.unwrap().status, "UPDATING");
     assert!(health.nodes.is_err() && health.workloads.is_err(), "what was not read is not empty");
     let rollout = world.clusters.rollout(&row()).await.unwrap_err();

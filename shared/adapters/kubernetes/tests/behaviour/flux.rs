@@ -1,7 +1,7 @@
 //! Flux objects.
 
 use guard_domain::Component;
-use guard_tasks::{ClusterHealthReader as _, ErrorName, RolloutReader as _};
+use guard_tasks::{ClusterHealthReader as _, ErrorName, Extent, RolloutReader as _};
 use serde_json::{Value, json};
 
 use crate::objects::release;
@@ -87,7 +87,8 @@ async fn a_chart_by_reference_is_known_by_what_was_installed_and_asks_through_th
         let [istiod] = &found[..] else { panic!("{found:?}") };
         assert_eq!((istiod.component, istiod.spec_version.as_deref()), (Component::Istiod, asked), "{spec}");
         assert_eq!(istiod.source.as_ref().unwrap().to_string(), format!("{kind} flux-system/istiod"));
-        let health = world.clusters.health(&row(), crate::world::MINUTE).await.unwrap().flux.unwrap();
+        let health =
+            world.clusters.health(&row(), Extent::Whole, crate::world::MINUTE).await.unwrap().flux.unwrap();
         assert_eq!(health.releases, found, "both readers see the same");
     }
 }
@@ -108,7 +109,13 @@ async fn sources_of_charts_are_read_in_the_version_that_serves_them() {
     world.put(repositories, [source("address", json!({"url": "oci://r", "type": "oci"}), "Unknown")]);
     let from = json!({"chart": "istiod", "version": "1.x", "sourceRef": {"kind": "HelmRepository", "name": "address"}});
     world.put(CHARTS, [source("chart", from, "True")]);
-    let found = world.clusters.health(&row(), crate::world::MINUTE).await.unwrap().chart_sources.unwrap();
+    let found = world
+        .clusters
+        .health(&row(), Extent::Whole, crate::world::MINUTE)
+        .await
+        .unwrap()
+        .chart_sources
+        .unwrap();
     let seen: Vec<_> = found
         .iter()
         .map(|one| {

@@ -1,7 +1,7 @@
 //! The dry run of a pod, and istiod's own metrics.
 
 use guard_domain::{InjectionProbe, ProbeOutcome};
-use guard_tasks::ClusterHealthReader as _;
+use guard_tasks::{ClusterHealthReader as _, Extent};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ fn injecting(does: impl Fn(Value) -> Answer + Send + Sync + 'static) -> World {
 }
 
 async fn outcome(world: &World) -> Result<ProbeOutcome, String> {
-    let probes = world.clusters.health(&row(), MINUTE).await.unwrap().injection;
+    let probes = world.clusters.health(&row(), Extent::Whole, MINUTE).await.unwrap().injection;
     probes.map(|mut probes| probes.remove(0).outcome).map_err(|unread| unread.why)
 }
 
@@ -55,7 +55,7 @@ async fn nothing_is_ever_made_and_every_revision_is_tried() {
     ] {
         world.put(NAMESPACES, [json!({"metadata": {"name": name, "labels": labels}})]);
     }
-    let probes = world.clusters.health(&row(), MINUTE).await.unwrap().injection.unwrap();
+    let probes = world.clusters.health(&row(), Extent::Whole, MINUTE).await.unwrap().injection.unwrap();
     let tried: Vec<&str> = probes.iter().map(|probe: &InjectionProbe| probe.revision.as_str()).collect();
     assert_eq!(tried, ["1-29", "default"]);
     let asked = world.asked();
@@ -108,7 +108,7 @@ fn counting(answer: impl Fn() -> Answer + Send + Sync + 'static) -> World {
 async fn istiods_metrics_are_read_from_its_pods_and_from_nobody_else() {
     let text = "# TYPE pilot_xds gauge\npilot_xds{version=\"1.29.3\"} 4\n# TYPE pilot_total_xds_rejects counter\npilot_total_xds_rejects{type=\"lds\"} 2\n";
     let world = counting(move || Ok(plain(200, text)));
-    let found = world.clusters.health(&row(), MINUTE).await.unwrap().control_plane.unwrap();
+    let found = world.clusters.health(&row(), Extent::Whole, MINUTE).await.unwrap().control_plane.unwrap();
     assert_eq!((found.proxies(), found.rejects), (4, 2));
     let asked = world.asked();
     let paths: Vec<&str> =
@@ -125,10 +125,18 @@ async fn metrics_that_cannot_be_read_are_no_zeros() {
         (plain(200, "<html>not metrics</html>"), "read the metrics of istio-system/istiod-x"),
     ] {
         let world = counting(move || Ok(answer.clone()));
-        let why = world.clusters.health(&row(), MINUTE).await.unwrap().control_plane.unwrap_err().why;
+        let why = world
+            .clusters
+            .health(&row(), Extent::Whole, MINUTE)
+            .await
+            .unwrap()
+            .control_plane
+            .unwrap_err()
+            .why;
         assert!(why.contains(words), "{why}");
     }
     let nobody = World::new();
-    let why = nobody.clusters.health(&row(), MINUTE).await.unwrap().control_plane.unwrap_err().why;
+    let why =
+        nobody.clusters.health(&row(), Extent::Whole, MINUTE).await.unwrap().control_plane.unwrap_err().why;
     assert!(why.contains("no pod of istiod is ready"), "{why}");
 }

@@ -10,7 +10,7 @@ use guard_domain::ClusterFacts;
 use guard_http::cluster_access::ClusterAccess as _;
 use guard_http::{Call, FailureKind, Transport, TransportError};
 use guard_kubernetes::Clusters;
-use guard_tasks::ClusterHealthReader as _;
+use guard_tasks::{ClusterHealthReader as _, Extent};
 use serde_json::json;
 
 use crate::objects::{daemon_set, istiod_pod, pod, replica_set, replicated};
@@ -136,10 +136,10 @@ const FAULTS: [Fault; 13] = [
 async fn a_bad_answer_is_told_once_and_everything_else_is_known() {
     for (path, parts) in LISTS {
         let whole = world("/nowhere", || unreachable!("nobody asks for that"));
-        assert_eq!(unread(whole.clusters.health(&row(), MINUTE).await.unwrap()), [], "{path}");
+        assert_eq!(unread(whole.clusters.health(&row(), Extent::Whole, MINUTE).await.unwrap()), [], "{path}");
         assert!(whole.asked().iter().any(|call| call.request.uri().path() == path), "{path} is asked for");
         for (words, may_pass, fault) in FAULTS {
-            let facts = world(path, fault).clusters.health(&row(), MINUTE).await.unwrap();
+            let facts = world(path, fault).clusters.health(&row(), Extent::Whole, MINUTE).await.unwrap();
             let missing = unread(facts);
             let names: BTreeSet<&str> = missing.iter().map(|one| one.0).collect();
             if CHARTS.contains(&path) && words.contains("404") {
@@ -184,7 +184,7 @@ async fn a_part_that_never_answers_ends_with_its_time() {
         assert!(door.access(&row()).await.is_ok());
         let clusters = Clusters::new(Arc::new(Silent { inner, path }), Arc::new(door));
         let started = tokio::time::Instant::now();
-        let missing = unread(clusters.health(&row(), Duration::from_secs(20)).await.unwrap());
+        let missing = unread(clusters.health(&row(), Extent::Whole, Duration::from_secs(20)).await.unwrap());
         let names: BTreeSet<&str> = missing.iter().map(|one| one.0).collect();
         assert_eq!(names, parts.iter().copied().collect(), "{path}: {missing:?}");
         assert!(missing.iter().all(|one| one.1.contains("not read within 20 s") && one.2), "{missing:?}");

@@ -1,7 +1,7 @@
 //! All pods, read once: what they are to the mesh, and what is read only where it is needed.
 
 use guard_domain::{ContainerEnd, MeshPodFacts, MeshRole};
-use guard_tasks::{ClusterHealthReader as _, DataPlaneReader as _};
+use guard_tasks::{ClusterHealthReader as _, DataPlaneReader as _, Extent};
 use serde_json::{Value, json};
 
 use crate::objects::{istiod_pod, pod, replica_set, replicated};
@@ -49,7 +49,8 @@ async fn each_pod_of_the_mesh_has_one_role() {
             native,
         ],
     );
-    let found = world.clusters.health(&row(), crate::world::MINUTE).await.unwrap().mesh.unwrap();
+    let found =
+        world.clusters.health(&row(), Extent::Whole, crate::world::MINUTE).await.unwrap().mesh.unwrap();
     let v = Some("1.29.3");
     assert_eq!(
         found,
@@ -76,7 +77,8 @@ async fn restarts_and_the_last_end_are_of_istios_container() {
     native["status"]["initContainerStatuses"] =
         json!([status("istio-init", 0, json!({})), status("istio-proxy", 1, json!({"terminated": {}}))]);
     world.put(PODS, [killed, native]);
-    let found = world.clusters.health(&row(), crate::world::MINUTE).await.unwrap().mesh.unwrap();
+    let found =
+        world.clusters.health(&row(), Extent::Whole, crate::world::MINUTE).await.unwrap().mesh.unwrap();
     let seen: Vec<_> = found.iter().map(|one| (one.restarts, one.last_end.clone())).collect();
     let at = Some("2026-11-28T08:00:00Z".parse().unwrap());
     assert_eq!(
@@ -94,7 +96,7 @@ async fn pods_are_listed_once_for_all_who_look_at_them() {
     let world = World::new();
     world.put(PODS, [istiod_pod("istio/pilot:1.29.3"), pod("apps/v1", "StatefulSet", "db", PROXY)]);
     world.put("/apis/apps/v1/statefulsets", [replicated("shop", "db")]);
-    world.clusters.health(&row(), crate::world::MINUTE).await.unwrap();
+    world.clusters.health(&row(), Extent::Whole, crate::world::MINUTE).await.unwrap();
     let asked = world.asked();
     let lists =
         asked.iter().filter(|call| call.request.method() == "GET" && call.request.uri().path() == PODS);
@@ -135,7 +137,7 @@ async fn a_replica_set_that_does_not_count_its_pods_yet_is_looked_for() {
     world.put(PODS, [pod("apps/v1", "ReplicaSet", "web-2", PROXY)]);
     world.put(SETS, [with_pods(replica_set("web-2", "apps/v1", "Deployment", "web"), 0)]);
     world.put("/apis/apps/v1/deployments", [replicated("shop", "web")]);
-    let health = world.clusters.health(&row(), crate::world::MINUTE).await.unwrap();
+    let health = world.clusters.health(&row(), Extent::Whole, crate::world::MINUTE).await.unwrap();
     assert_eq!(health.workloads.unwrap()[0].workload.to_string(), "shop/Deployment/web");
     assert_eq!(health.strays.unwrap(), Vec::<String>::new());
 }

@@ -1,7 +1,7 @@
 //! What is read around the mesh: definitions, webhooks, budgets, namespaces, filters, the cluster's own pods.
 
 use guard_domain::{EnvoyFilterFacts, NamespaceFacts, WebhookFacts};
-use guard_tasks::ClusterHealthReader as _;
+use guard_tasks::{ClusterHealthReader as _, Extent};
 use serde_json::{Value, json};
 
 use crate::objects::{daemon_set, pod, release, replicated};
@@ -47,7 +47,13 @@ async fn definitions_of_istio_and_the_gateway_api_are_read_by_small_pages() {
             definition("notistio.io", &json!({})),
         ],
     )]);
-    let found = world.clusters.health(&row(), crate::world::MINUTE).await.unwrap().definitions.unwrap();
+    let found = world
+        .clusters
+        .health(&row(), Extent::Whole, crate::world::MINUTE)
+        .await
+        .unwrap()
+        .definitions
+        .unwrap();
     let seen: Vec<_> =
         found.iter().map(|one| (one.group.as_str(), one.is_helms, one.gateway_api.as_deref())).collect();
     assert_eq!(
@@ -105,7 +111,8 @@ async fn webhooks_are_istios_and_count_the_ready_endpoints_of_their_service() {
             ],
         ),
     ]);
-    let found = world.clusters.health(&row(), crate::world::MINUTE).await.unwrap().webhooks.unwrap();
+    let found =
+        world.clusters.health(&row(), Extent::Whole, crate::world::MINUTE).await.unwrap().webhooks.unwrap();
     let one = |configuration: &str, service: &str, has_ca, ready_endpoints| WebhookFacts {
         configuration: configuration.into(),
         service: service.into(),
@@ -154,7 +161,7 @@ async fn budgets_namespaces_and_filters() {
             vec![filter("bound", &[None, Some("^1\\.29.*")]), filter("free", &[None]), filter("empty", &[])],
         ),
     ]);
-    let health = world.clusters.health(&row(), crate::world::MINUTE).await.unwrap();
+    let health = world.clusters.health(&row(), Extent::Whole, crate::world::MINUTE).await.unwrap();
     let budgets = health.budgets.unwrap();
     assert!(budgets[0].covers("app", "istiod") && !budgets[0].covers("app", "web"));
     let labels = |more: &[&str]| {
@@ -193,7 +200,13 @@ async fn the_clusters_own_pods_are_those_that_should_be_ready() {
             of("shop", "web", "Running", "False"),
         ],
     );
-    let found = world.clusters.health(&row(), crate::world::MINUTE).await.unwrap().system_pods.unwrap();
+    let found = world
+        .clusters
+        .health(&row(), Extent::Whole, crate::world::MINUTE)
+        .await
+        .unwrap()
+        .system_pods
+        .unwrap();
     let seen: Vec<_> = found.iter().map(|one| (one.name.as_str(), one.is_ready)).collect();
     assert_eq!(seen, [("kube-system/dns", true), ("kube-system/proxy", false), ("istio-system/cni", true)]);
 }
@@ -212,7 +225,7 @@ async fn pods_that_nobody_restarts_are_named_by_their_owner() {
             bare,
         ],
     );
-    let health = world.clusters.health(&row(), crate::world::MINUTE).await.unwrap();
+    let health = world.clusters.health(&row(), Extent::Whole, crate::world::MINUTE).await.unwrap();
     assert_eq!(health.strays.unwrap(), ["shop/Job nightly", "shop/Pod p", "shop/Rollout web"]);
     assert_eq!(health.workloads.unwrap(), []);
 }
@@ -236,7 +249,8 @@ async fn templates_tell_how_the_next_pod_is_made() {
     world.put(PODS, ["agent", "hand"].map(|name| pod("apps/v1", "DaemonSet", name, IMAGE)));
     world.put("/apis/apps/v1/statefulsets", [db]);
     world.put("/apis/apps/v1/daemonsets", [agent, hand]);
-    let found = world.clusters.health(&row(), crate::world::MINUTE).await.unwrap().workloads.unwrap();
+    let found =
+        world.clusters.health(&row(), Extent::Whole, crate::world::MINUTE).await.unwrap().workloads.unwrap();
     let seen: Vec<_> = found
         .iter()
         .map(|one| {
@@ -268,7 +282,8 @@ async fn releases_tell_their_version_of_the_api_and_who_corrects_drift() {
     let mut warning = release("base", "base");
     warning["spec"]["driftDetection"] = json!({"mode": "warn"});
     world.put(crate::world::RELEASES, [correcting, warning]);
-    let flux = world.clusters.health(&row(), crate::world::MINUTE).await.unwrap().flux.unwrap();
+    let flux =
+        world.clusters.health(&row(), Extent::Whole, crate::world::MINUTE).await.unwrap().flux.unwrap();
     let seen: Vec<bool> = flux.releases.iter().map(|one| one.corrects_drift).collect();
     assert_eq!((flux.helm_api.as_str(), seen), ("v2", vec![true, false]));
 }

@@ -1,7 +1,7 @@
 //! Nodes, istiod and the data plane.
 
 use guard_domain::{IstioVersion, WorkloadFacts, WorkloadKind};
-use guard_tasks::{ClusterHealthReader as _, DataPlaneReader as _, RolloutReader as _};
+use guard_tasks::{ClusterHealthReader as _, DataPlaneReader as _, Extent, RolloutReader as _};
 use serde_json::json;
 
 use crate::objects::{daemon_set, istiod_pod, node, pod, replica_set, replicated};
@@ -142,7 +142,7 @@ async fn health_holds_everything() {
     world.put("/api/v1/nodes", [node("a", "True"), node("b", "Unknown")]);
     world.put(PODS, [istiod_pod("istio/pilot:1.29.3"), pod("apps/v1", "StatefulSet", "db", OLD)]);
     world.put("/apis/apps/v1/statefulsets", [replicated("shop", "db")]);
-    let health = world.clusters.health(&row(), crate::world::MINUTE).await.unwrap();
+    let health = world.clusters.health(&row(), Extent::Whole, crate::world::MINUTE).await.unwrap();
     let eks = health.eks.unwrap();
     assert_eq!((eks.status.as_str(), health.kubernetes_version.unwrap().as_str()), ("ACTIVE", "1.33"));
     assert_eq!(eks.health_issues, ["Ec2SubnetNotFound"]);
