@@ -362,8 +362,8 @@ impl OpenMergeRequest {
             direction.as_str(),
             request.iid
         );
-        self.mark(run, &draft.group, direction, &page).await?;
         self.ledger.audit(run, Self::NAME, opened_line(direction, &page)).await?;
+        self.mark(run, &draft.group, direction, &page).await?;
         for note in notes {
             self.ledger.audit(run, Self::NAME, format!("{page}: {note}")).await?;
         }

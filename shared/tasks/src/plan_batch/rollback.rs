@@ -103,13 +103,14 @@ impl PlanBatch {
 
     /// What follows from the plan. A second call does it again, for the first may have died before.
     async fn require_rollback(&self, run: &RunRef, plan: &Plan) -> Result<(), TaskError> {
+        let count = plan.clusters.len();
+        let words = format!("planned the way back of {count} clusters of {}", plan.batch_id);
+        self.ledger.audit(run, Self::NAME, words).await?;
         for planned in &plan.clusters {
             let id = &planned.record.cluster_id;
             self.ledger.advance(run, id, ClusterStatus::RollbackRequired, None, None).await?;
         }
-        let count = plan.clusters.len();
-        let words = format!("planned the way back of {count} clusters of {}", plan.batch_id);
-        self.ledger.audit(run, Self::NAME, words).await
+        Ok(())
     }
 
     /// Only an upgrade whose record is there, and which led from and to just these versions, can be taken back change by
