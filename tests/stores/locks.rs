@@ -1,7 +1,7 @@
 //! Locks.
 
 use guard_domain::ClusterStatus as S;
-use guard_tasks::{ErrorName, Fence, HeldLease, Lease, LockOutcome};
+use guard_tasks::{ErrorName, Fence, HeldLease, Lease, LockOutcome, TaskError};
 
 use crate::subject::{Stores, batch, by, contract, lease, row, run, step, take, take_batch, taken};
 
@@ -17,6 +17,7 @@ contract! {
     a_lease_that_was_never_given_is_confirmed_by_nobody,
     whoever_holds_a_batch_is_listed_with_the_newest_lease,
     two_hundred_clusters_are_taken_and_freed,
+    a_thousand_clusters_in_five_batches_are_listed_by_their_batches,
     of_two_at_once_exactly_one_wins,
     of_two_batches_that_share_clusters_exactly_one_wins,
 }
@@ -119,7 +120,8 @@ async fn a_lease_that_was_never_given_is_confirmed_by_nobody(stores: &Stores<'_>
 
 async fn whoever_holds_a_batch_is_listed_with_the_newest_lease(stores: &Stores<'_>) {
     assert_eq!(stores.leases().await.unwrap(), []);
-    let held = |lease: &Lease, arn: &str| HeldLease { lease: lease.clone(), execution_arn: arn.to_owned() };
+    let held =
+        |lease: &Lease, arn: &str| Ok(HeldLease { lease: lease.clone(), execution_arn: arn.to_owned() });
     let b = lease(take_batch(stores, "b", "second", &["c2"], None).await);
     let a = lease(take_batch(stores, "a", "first", &["c1"], None).await);
     assert_eq!(stores.leases().await.unwrap(), [held(&a, "arn:a"), held(&b, "arn:b")]);
@@ -136,6 +138,22 @@ async fn two_hundred_clusters_are_taken_and_freed(stores: &Stores<'_>) {
     stores.release(&held).await.unwrap();
     let next = lease(take_batch(stores, "b", "other", &names, None).await);
     assert!(next.fence > held.fence);
+}
+
+async fn a_thousand_clusters_in_five_batches_are_listed_by_their_batches(stores: &Stores<'_>) {
+    let mut taken = Vec::new();
+    for wave in ["w1", "w2", "w3", "w4", "w5"] {
+        let names: Vec<String> = (0..200).map(|number| format!("{wave}-c{number:03}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        taken.push(lease(take_batch(stores, &format!("run-{wave}"), wave, &names, None).await));
+    }
+    let listed = |rows: Vec<Result<HeldLease, TaskError>>| -> Vec<Lease> {
+        rows.into_iter().map(|row| row.unwrap().lease).collect()
+    };
+    assert_eq!(listed(stores.leases().await.unwrap()), taken);
+    stores.release(&taken[2]).await.unwrap();
+    taken.remove(2);
+    assert_eq!(listed(stores.leases().await.unwrap()), taken);
 }
 
 /// The one of the two that holds; the other knows who.

@@ -12,6 +12,7 @@ contract! {
     a_row_of_the_first_tool_is_pending,
     a_batch_of_250_rows_is_whole,
     more_than_one_megabyte_is_read_to_the_end,
+    a_thousand_clusters_are_all_there,
 }
 
 fn ids(rows: &[ClusterRecord]) -> Vec<&str> {
@@ -67,4 +68,20 @@ async fn more_than_one_megabyte_is_read_to_the_end(stores: &Stores<'_>) {
     }
     assert_eq!(ids(&stores.batch(&batch("test")).await.unwrap()), names);
     assert_eq!(stores.batches().await.unwrap()[&batch("test")], names.len());
+}
+
+async fn a_thousand_clusters_are_all_there(stores: &Stores<'_>) {
+    let rows: Vec<Value> = (0..1_000)
+        .map(|number| row_of(&format!("c{number:04}"), &format!("wave-{:02}", number % 20)))
+        .collect();
+    stores.write_rows(&rows).await;
+    let batches = stores.batches().await.unwrap();
+    assert_eq!((batches.len(), batches.values().sum::<usize>()), (20, 1_000));
+    let mut seen = Vec::new();
+    for name in batches.keys() {
+        seen.extend(stores.batch(name).await.unwrap().into_iter().map(|row| row.cluster_id));
+    }
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 1_000);
 }

@@ -1,12 +1,12 @@
 //! What only tables have: attributes of others, limits, the life of a row.
 
 use guard_domain::ClusterStatus as S;
-use guard_tasks::{AuditEntry, ErrorName, StatusMove, VersionChange};
+use guard_tasks::{AuditEntry, ErrorName, Lease, StatusMove, VersionChange};
 use serde_json::json;
 
 use crate::dynamodb::Tables;
 use crate::subject::{
-    OtherTool as _, batch, cluster, lease, over_tables, row, run, second, step, take, with,
+    OtherTool as _, batch, cluster, lease, over_tables, row, run, second, step, take, take_batch, with,
 };
 use crate::tokens::token;
 
@@ -18,6 +18,7 @@ over_tables! {
     what_a_run_writes_has_an_end,
     a_token_that_is_gone_is_not_in_the_table,
     a_table_that_is_not_there_is_named,
+    leases_past_a_page_are_listed_beside_one_that_does_not_decode,
 }
 
 async fn attributes_of_others_survive(tables: &Tables) {
@@ -98,4 +99,25 @@ async fn a_table_that_is_not_there_is_named(tables: &Tables) {
     let error = tables.acquire(&run("a"), "arn:a", &batch("test"), &[], None, second(1)).await.unwrap_err();
     assert_eq!(error.name, ErrorName::Rejected);
     assert!(error.to_string().contains(&tables.names.locks), "{error}");
+}
+
+/// A page ends at 1 MB: the batches lie behind many rows of clusters. One row that somebody spoilt is told, and hides no other.
+async fn leases_past_a_page_are_listed_beside_one_that_does_not_decode(tables: &Tables) {
+    let (a, b) = (
+        lease(take_batch(tables, "a", "first", &["c1"], None).await),
+        lease(take_batch(tables, "b", "second", &["c2"], None).await),
+    );
+    for number in 0..24 {
+        let resource = format!("cluster#x{number}");
+        let filler = json!({"resource": resource, "fence": 1, "filler": "f".repeat(100_000)});
+        tables.write(&tables.names.locks, filler).await;
+    }
+    let holder = json!({"run_id": "not a run", "execution_arn": "arn:c", "since": "2026-11-01T00:00:00Z"});
+    tables.write(&tables.names.locks, json!({"resource": "batch#bad", "fence": 3, "holder": holder})).await;
+    let listed = tables.leases().await.unwrap();
+    let held: Vec<&Lease> = listed.iter().filter_map(|row| Some(&row.as_ref().ok()?.lease)).collect();
+    assert_eq!(held, [&a, &b]);
+    let wrong: Vec<String> = listed.iter().filter_map(|row| Some(row.as_ref().err()?.to_string())).collect();
+    assert!(wrong.len() == 1 && wrong[0].starts_with("lock batch#bad: "), "{wrong:?}");
+    assert!(wrong[0].ends_with("mend the row by hand"), "{wrong:?}");
 }

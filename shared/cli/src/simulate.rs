@@ -64,12 +64,7 @@ pub(crate) async fn run(options: &SimulateOptions) -> Result<Exit, Failure> {
 async fn faults(seed: u64) -> Result<Exit, Failure> {
     let chaos = Chaos::of(seed);
     let ended = chaos.play().await.map_err(SimulateError::from)?;
-    say!(
-        "Seed {seed}: {} clusters, {} faults, {} acts",
-        chaos.clusters,
-        chaos.faults.len(),
-        chaos.acts.len()
-    );
+    say!("Seed {seed}: {}", chaos.in_words());
     for line in &ended.trace {
         say!("  {line}");
     }
@@ -87,7 +82,7 @@ async fn faults(seed: u64) -> Result<Exit, Failure> {
     let Some(first) = ended.broken.first() else { return Ok(Exit::Done) };
     let shortest = chaos.shortest(first.invariant).await.map_err(SimulateError::from)?;
     let short = shortest.play().await.map_err(SimulateError::from)?;
-    say!("The shortest story that breaks {}:", first.invariant);
+    say!("The shortest story that breaks {}: {}", first.invariant, shortest.in_words());
     for line in &short.trace {
         say!("  {line}");
     }

@@ -20,7 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Ledger, RunRef};
-use crate::{AuditEntry, Channels, Clock, ErrorName, Lease, Notifier, RunRecords, TaskError};
+use crate::{AuditEntry, Channels, Clock, Context as _, ErrorName, Lease, Notifier, RunRecords, TaskError};
 
 /// What the run record keeps of one occasion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +120,23 @@ impl<'a> Notices<'a> {
             .map_err(|error| TaskError::internal(format!("encode {name}: {error}")))?;
         self.records.put(&self.lease, &name, None, &entry).await?;
         self.tell(subject, notification).await;
+        Ok(())
+    }
+
+    /// Tells what should have been told before, to those who were not reached. Where nothing is written down of it, that is
+    /// done first: it may have been told all the same, and a store that refuses the entry must not page somebody again and
+    /// again.
+    pub(crate) async fn tell_late(
+        &self,
+        subject: &str,
+        notification: &Notification,
+    ) -> Result<(), TaskError> {
+        let name = entry_name(notification.kind, subject);
+        let known = self.records.entry(&self.lease.run_id, &name).await.context("look up what was told")?;
+        match known {
+            Some(_) => self.tell(subject, notification).await,
+            None => self.remind(subject, notification).await?,
+        }
         Ok(())
     }
 

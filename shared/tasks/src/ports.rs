@@ -14,10 +14,10 @@ mod workflow;
 
 pub use analyzer::ConfigurationAnalyzer;
 pub use budget::RequestBudget;
-pub use cluster::{ClusterHealthReader, DataPlaneReader, FluxNudger, ProxyRestarter, RolloutReader};
+pub use cluster::{ClusterHealthReader, DataPlaneReader, Extent, FluxNudger, ProxyRestarter, RolloutReader};
 pub use git::{
-    Comment, CommitReader, FileReader, MergeRequestConversation, MergeRequestReader, MergeRequestWriter,
-    OpenedRequest, Opening, Withdrawn,
+    Comment, CommitReader, FileReader, Leftover, MergeRequestConversation, MergeRequestReader,
+    MergeRequestWriter, OpenedRequest, Opening, Unopened, Withdrawn,
 };
 pub use metrics::{
     HistoryAsked, HistoryReader, IntegrationReader, MemoryAsked, MemoryReader, MonitorReader, TrafficReader,

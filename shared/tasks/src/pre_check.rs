@@ -28,7 +28,7 @@ use crate::analysis::Analyst;
 use crate::ledger::{Ledger, RunRef};
 use crate::task::Task;
 use crate::{
-    ClusterHealthReader, CommitReader, ConfigurationAnalyzer, Context, ErrorName, FileReader,
+    ClusterHealthReader, CommitReader, ConfigurationAnalyzer, Context, ErrorName, Extent, FileReader,
     IntegrationReader, MemoryAsked, MemoryReader, MonitorReader, TaskError, TrafficReader,
 };
 
@@ -164,7 +164,7 @@ impl Read {
 impl PreCheck {
     async fn read(&self, row: &ClusterRecord, plan: &Plan, from: Timestamp, to: Timestamp) -> Read {
         let id = &row.cluster_id;
-        let facts = self.health.health(row, plan.config.policy.cluster_read()).await;
+        let facts = self.health.health(row, Extent::Whole, plan.config.policy.cluster_read()).await;
         let traffic = self.traffic.traffic(std::slice::from_ref(row), from, to).await;
         let policy = &plan.config.policy;
         let asked = MemoryAsked {
@@ -305,8 +305,9 @@ impl Task for PreCheck {
         } else {
             ClusterStatus::PreCheckFailed
         };
-        self.ledger.advance(&run, &cluster_id, status, None, None).await?;
+        // The line comes before the status that it explains: with the status this task may be over.
         self.ledger.audit(&run, Self::NAME, words).await?;
+        self.ledger.advance(&run, &cluster_id, status, None, None).await?;
         Ok(Output { cluster_id, verdict, reason })
     }
 }

@@ -1,6 +1,7 @@
 //! `settle`: bring a run to its end: statuses, merge request, locks, outcome.
 //!
-//! Every end before the merge closes GUARD's request, deletes its branch, and then looks once more: if it was merged
+//! Every end before the merge closes GUARD's request, deletes its branch, also one whose request was never opened, and
+//! then looks once more: if it was merged
 //! meanwhile, nothing is settled and the run goes on. People are told of an end that needs them, before the locks are
 //! freed. Safe to run twice: each step looks first.
 
@@ -17,8 +18,8 @@ use crate::ledger::{Ledger, MergeAnswer, MergeRequestEntry, Opened, OutcomeEntry
 use crate::merge::Watch;
 use crate::task::Task;
 use crate::{
-    Channels, CommitReader, Context, FileReader, Locks, MergeRequestReader, MergeRequestWriter, TaskError,
-    VersionChange,
+    Channels, CommitReader, Context, FileReader, Leftover, Locks, MergeRequestReader, MergeRequestWriter,
+    TaskError, Unopened, VersionChange,
 };
 
 /// The task.
@@ -76,9 +77,10 @@ impl Outcome {
         }
     }
 
-    /// Whether this word in a run's record says that clusters wait in the middle for a person, behind its locks.
-    pub(crate) fn leaves_clusters_in_the_middle(outcome: &str) -> bool {
-        [Self::Stopped, Self::RollbackFailed].iter().any(|one| one.as_str() == outcome)
+    /// The end that this word in a run's record stands for, if clusters wait in the middle for a person since, behind its
+    /// locks.
+    pub(crate) fn in_the_middle(word: &str) -> Option<Self> {
+        [Self::Stopped, Self::RollbackFailed].into_iter().find(|one| one.as_str() == word)
     }
 
     /// Whether the locks are freed.
@@ -169,7 +171,7 @@ impl Settle {
         let withdrawn = self.withdraw(run, outcome).await?;
         let (outcome, summary) = after(withdrawn, outcome, reason);
         self.close(run, plan, outcome, &summary).await?;
-        if !Outcome::leaves_clusters_in_the_middle(outcome.as_str()) {
+        if Outcome::in_the_middle(outcome.as_str()).is_none() {
             self.locks.release(&run.lease()).await.context("release the locks")?;
         }
         Ok(())
@@ -218,7 +220,10 @@ impl Settle {
             if entry.landed.is_some() {
                 continue;
             }
-            let Some(iid) = self.number_of(run, name, entry).await? else { continue };
+            let Some(iid) = self.number_of(run, name, entry).await? else {
+                self.discard(run, entry).await?;
+                continue;
+            };
             let withdrawn = self
                 .merge_requests
                 .withdraw(&entry.project, iid)
@@ -257,6 +262,24 @@ impl Settle {
         entry.opened = Some(Opened { iid: found.iid, web_url: found.web_url, commit: String::new() });
         self.ledger.write(run, name, entry).await?;
         Ok(Some(found.iid))
+    }
+
+    /// The branch that opening the request left, where it was cut short in between.
+    async fn discard(&self, run: &RunRef, entry: &MergeRequestEntry) -> Result<(), TaskError> {
+        let MergeRequestEntry { project, source_branch, target_branch, marker, digest, .. } = entry;
+        let files: Vec<&str> = entry.files().into_iter().collect();
+        let unopened = Unopened { project, source_branch, target_branch, marker, files: &files, digest };
+        let left = self.merge_requests.discard(unopened).await;
+        let line = match left.context("delete the branch of a request that was never opened")? {
+            Some(Leftover::Deleted(name)) => {
+                format!("deleted branch {name} of {project}: its request was never opened")
+            }
+            Some(Leftover::Kept(name)) => format!(
+                "left branch {name} of {project}: no request was opened from it, and it does not hold what GUARD proposed"
+            ),
+            None => return Ok(()),
+        };
+        self.ledger.audit(run, Self::NAME, line).await
     }
 
     /// The told state of every cluster.

@@ -50,10 +50,13 @@ pub struct Output {
     pub swept: usize,
     /// Had an end in their record, and hold locks that nobody needs: those were freed.
     pub freed: usize,
-    /// Had an end in their record, and hold their locks on purpose: their clusters wait for a person.
+    /// Had an end in their record, and hold their locks on purpose: their clusters wait for a person, who is told again if
+    /// they could not be reached then.
     pub waiting: usize,
     /// Changed hands meanwhile: somebody else is at work.
     pub taken_over: usize,
+    /// Stand in a row that does not decode.
+    pub unreadable: usize,
 }
 
 /// What became of one.
@@ -74,9 +77,18 @@ impl Task for Sweep {
         let held = self.leases.leases().await.context("list who holds locks")?;
         let mut output = Output { held: held.len(), ..Output::default() };
         let mut first_error = None;
-        for one in &held {
-            // One run that cannot be brought to its end must not keep the others waiting.
-            match self.look(one).await {
+        for one in held {
+            // One run that cannot be brought to its end, or whose lock cannot be read, must not keep the others waiting.
+            let one = match one {
+                Ok(one) => one,
+                Err(error) => {
+                    tracing::warn!("a lock could not be read: {error}");
+                    output.unreadable += 1;
+                    first_error.get_or_insert(error);
+                    continue;
+                }
+            };
+            match self.look(&one).await {
                 Ok(Swept::Running) => output.running += 1,
                 Ok(Swept::Fading) => output.fading += 1,
                 Ok(Swept::Buried) => output.swept += 1,
@@ -111,10 +123,16 @@ impl Sweep {
             Holder::Gone => {}
         }
         match &remains.outcome {
-            Some(entry) if Outcome::leaves_clusters_in_the_middle(&entry.outcome) => Ok(Swept::Waits),
-            Some(_) => {
-                self.settle.locks.release(&held.lease).await.context("release the locks")?;
-                Ok(Swept::Freed)
+            Some(entry) => {
+                let Some(outcome) = Outcome::in_the_middle(&entry.outcome) else {
+                    self.settle.locks.release(&held.lease).await.context("release the locks")?;
+                    return Ok(Swept::Freed);
+                };
+                // A person has to come, and may not have been reached when it ended.
+                if let Some(plan) = &remains.plan {
+                    self.settle.tell_again(&dead(held), plan, outcome, &entry.summary).await?;
+                }
+                Ok(Swept::Waits)
             }
             None => self.bury(held, &remains).await,
         }
@@ -123,14 +141,7 @@ impl Sweep {
     /// Brings a dead run to its end.
     async fn bury(&self, held: &HeldLease, remains: &Remains) -> Result<Swept, TaskError> {
         let ledger = &self.settle.ledger;
-        let run = RunRef {
-            run_id: held.lease.run_id.clone(),
-            batch_id: held.lease.batch_id.clone(),
-            fence: held.lease.fence,
-            dry_run: false,
-            target_version: None,
-            upgrade_spec: None,
-        };
+        let run = dead(held);
         let why = format!("its execution {} ended in the middle", held.execution_arn);
         let Some(plan) = &remains.plan else {
             // It died while it took its locks.
@@ -182,6 +193,18 @@ impl Sweep {
             return Ok(String::new());
         }
         Ok(format!("; left as it is, for it is the way back: {}", pages.join(", ")))
+    }
+}
+
+/// A run as its own tasks knew it.
+fn dead(held: &HeldLease) -> RunRef {
+    RunRef {
+        run_id: held.lease.run_id.clone(),
+        batch_id: held.lease.batch_id.clone(),
+        fence: held.lease.fence,
+        dry_run: false,
+        target_version: None,
+        upgrade_spec: None,
     }
 }
 

@@ -25,8 +25,8 @@ use async_trait::async_trait;
 use guard_domain::{FileContent, MergeRequest, Proposal};
 use guard_http::Transport;
 use guard_tasks::{
-    Comment, CommitReader, Context as _, FileReader, MergeRequestConversation, MergeRequestReader,
-    MergeRequestWriter, Opening, TaskError, Withdrawn,
+    Comment, CommitReader, Context as _, FileReader, Leftover, MergeRequestConversation, MergeRequestReader,
+    MergeRequestWriter, Opening, TaskError, Unopened, Withdrawn,
 };
 use secrecy::SecretString;
 
@@ -170,6 +170,12 @@ impl MergeRequestWriter for GitLab {
         withdraw::withdraw(&self.client, project, iid)
             .await
             .context(format!("withdraw merge request {project}!{iid}"))
+    }
+
+    async fn discard(&self, unopened: Unopened<'_>) -> Result<Option<Leftover>, TaskError> {
+        open::discard(&self.client, unopened)
+            .await
+            .context(format!("discard branch {} in {}", unopened.source_branch, unopened.project))
     }
 }
 

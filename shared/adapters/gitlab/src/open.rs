@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use guard_domain::{Finding, MergeRequest, MergeRequestState, Proposal};
-use guard_tasks::{OpenedRequest, Opening, TaskError};
+use guard_domain::{FileContent, Finding, MergeRequest, MergeRequestState, Proposal};
+use guard_tasks::{Leftover, OpenedRequest, Opening, TaskError, Unopened};
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -66,6 +66,25 @@ pub(crate) async fn find(
         Place::Ours(request) => Some(request),
         Place::Unused(_) | Place::Taken(_) => None,
     })
+}
+
+/// Deletes the branch that was pushed for a request that was never opened.
+pub(crate) async fn discard(client: &Client, unopened: Unopened<'_>) -> Result<Option<Leftover>, TaskError> {
+    let Unopened { project, source_branch, target_branch, marker, files, digest } = unopened;
+    let Place::Unused(name) = place(client, project, source_branch, target_branch, marker).await? else {
+        // There is a request, of this run or of somebody else: the branch is its.
+        return Ok(None);
+    };
+    let Some(head) = branch::find(client, project, &name).await? else { return Ok(None) };
+    let paths: Vec<String> = files.iter().map(|path| (*path).to_owned()).collect();
+    let there = files::blobs(client, project, &paths.iter().collect::<Vec<_>>(), &head).await?;
+    let there: Vec<FileContent> =
+        there.into_iter().map(|(path, content)| FileContent { path, content }).collect();
+    if FileContent::digest(&there) != digest {
+        return Ok(Some(Leftover::Kept(name)));
+    }
+    branch::delete(client, project, &name).await?;
+    Ok(Some(Leftover::Deleted(name)))
 }
 
 async fn place(

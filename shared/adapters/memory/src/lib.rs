@@ -25,7 +25,7 @@ pub struct MemoryStore {
     tables: Arc<Mutex<Tables>>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Tables {
     clusters: BTreeMap<ClusterId, ClusterRecord>,
     locks: BTreeMap<String, LockRow>,
@@ -64,6 +64,12 @@ impl MemoryStore {
         store
     }
 
+    /// Another store that holds the same, and shares nothing with this one.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self { tables: Arc::new(Mutex::new(self.tables().clone())) }
+    }
+
     /// Adds registry rows, or replaces them whole, as another tool would.
     pub fn put_clusters(&self, rows: impl IntoIterator<Item = ClusterRecord>) {
         self.tables().clusters.extend(rows.into_iter().map(|row| (row.cluster_id.clone(), row)));
@@ -79,6 +85,21 @@ impl MemoryStore {
         if let Some(row) = self.tables().clusters.get_mut(id) {
             edit(row);
         }
+    }
+
+    /// Takes a row away past all conditions. For tests.
+    pub fn remove_cluster(&self, id: &ClusterId) {
+        self.tables().clusters.remove(id);
+    }
+
+    /// Writes a lock row past all conditions, as a person with the console would. For tests.
+    pub fn write_lock(&self, name: &str, run_id: &str, execution_arn: &str) {
+        let holder = Holder {
+            run_id: run_id.to_owned(),
+            execution_arn: execution_arn.to_owned(),
+            since: Timestamp::UNIX_EPOCH,
+        };
+        self.tables().locks.insert(name.to_owned(), LockRow { fence: 1, holder: Some(holder) });
     }
 
     /// Names of the lock rows that somebody holds, with the holder's execution.

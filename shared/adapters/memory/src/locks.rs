@@ -74,21 +74,18 @@ impl Locks for MemoryStore {
 
 #[async_trait]
 impl LeaseReader for MemoryStore {
-    async fn leases(&self) -> Result<Vec<HeldLease>, TaskError> {
-        let mut leases = Vec::new();
-        for (name, row) in &self.tables().locks {
-            let (Some(batch), Some(holder)) = (name.strip_prefix("batch#"), &row.holder) else { continue };
+    async fn leases(&self) -> Result<Vec<Result<HeldLease, TaskError>>, TaskError> {
+        let tables = self.tables();
+        let of_batches = tables.locks.iter().filter_map(|(name, row)| {
+            let (batch, holder) = (name.strip_prefix("batch#")?, row.holder.as_ref()?);
             let wrong =
                 |error: guard_domain::InvalidName| TaskError::internal(format!("lock {name}: {error}"));
-            leases.push(HeldLease {
-                lease: Lease {
-                    run_id: RunId::parse(&holder.run_id).map_err(wrong)?,
-                    batch_id: BatchId::parse(batch).map_err(wrong)?,
-                    fence: Fence(row.fence),
-                },
+            let ids = RunId::parse(&holder.run_id).and_then(|run| Ok((run, BatchId::parse(batch)?)));
+            Some(ids.map_err(wrong).map(|(run_id, batch_id)| HeldLease {
+                lease: Lease { run_id, batch_id, fence: Fence(row.fence) },
                 execution_arn: holder.execution_arn.clone(),
-            });
-        }
-        Ok(leases)
+            }))
+        });
+        Ok(of_batches.collect())
     }
 }

@@ -10,9 +10,9 @@ use guard_domain::{
     Proposal, TrafficWindow,
 };
 use guard_tasks::{
-    Comment, CommitReader, FileReader, HistoryAsked, HistoryReader, IntegrationReader, MemoryAsked,
+    Comment, CommitReader, FileReader, HistoryAsked, HistoryReader, IntegrationReader, Leftover, MemoryAsked,
     MemoryReader, MergeRequestConversation, MergeRequestReader, MergeRequestWriter, MonitorReader, Notifier,
-    Opening, TaskError, TrafficReader, Withdrawn,
+    Opening, TaskError, TrafficReader, Unopened, Withdrawn,
 };
 use jiff::Timestamp;
 
@@ -99,6 +99,10 @@ impl<T: MergeRequestWriter> MergeRequestWriter for WithSecret<T> {
 
     async fn withdraw(&self, project: &str, iid: u64) -> Result<Withdrawn, TaskError> {
         self.call(move |client| async move { client.withdraw(project, iid).await }).await
+    }
+
+    async fn discard(&self, unopened: Unopened<'_>) -> Result<Option<Leftover>, TaskError> {
+        self.call(move |client| async move { client.discard(unopened).await }).await
     }
 }
 

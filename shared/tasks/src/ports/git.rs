@@ -95,6 +95,32 @@ pub struct Withdrawn {
     pub was_open: bool,
 }
 
+/// A request that was to be opened and, as far as anybody knows, never was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unopened<'a> {
+    /// GitLab project.
+    pub project: &'a str,
+    /// Branch it was to come from.
+    pub source_branch: &'a str,
+    /// Branch it was to go to.
+    pub target_branch: &'a str,
+    /// What its description would have held.
+    pub marker: &'a str,
+    /// Paths of the files that it changes.
+    pub files: &'a [&'a str],
+    /// Digest of those files as proposed.
+    pub digest: &'a str,
+}
+
+/// A branch that was pushed for a request that was never opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leftover {
+    /// It held exactly what was proposed, and is deleted.
+    Deleted(String),
+    /// It holds something else: somebody works on it.
+    Kept(String),
+}
+
 /// Merge requests, made and withdrawn.
 #[async_trait]
 pub trait MergeRequestWriter: Send + Sync {
@@ -113,4 +139,8 @@ pub trait MergeRequestWriter: Send + Sync {
 
     /// Closes the request if it is open and deletes its branch unless it was merged.
     async fn withdraw(&self, project: &str, iid: u64) -> Result<Withdrawn, TaskError>;
+
+    /// Deletes the branch of a request that was never opened, unless somebody else made something of it. `None` where
+    /// there is none.
+    async fn discard(&self, unopened: Unopened<'_>) -> Result<Option<Leftover>, TaskError>;
 }

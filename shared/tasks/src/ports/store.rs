@@ -139,8 +139,9 @@ pub struct HeldLease {
 /// Who holds what, across all batches.
 #[async_trait]
 pub trait LeaseReader: Send + Sync {
-    /// One for each batch that is held, by batch, read consistently.
-    async fn leases(&self) -> Result<Vec<HeldLease>, TaskError>;
+    /// One for each batch that is held, by batch, read consistently. A row that does not decode is told beside those
+    /// that do: it must not keep them waiting.
+    async fn leases(&self) -> Result<Vec<Result<HeldLease, TaskError>>, TaskError>;
 }
 
 /// One line of a run's history: who did what, when and why.

@@ -4,17 +4,50 @@ use guard_domain::notification::{Notification, NotificationKind};
 use guard_domain::{Direction, Phase, Plan, Verdict};
 
 use super::{Outcome, Settle};
+use crate::TaskError;
 use crate::judge_soak::LookEntry;
 use crate::ledger::RunRef;
 use crate::notices::{Notices, warn};
 use crate::pre_check::PreCheckEntry;
 use crate::task::Task as _;
 
+/// What an end is told as: once.
+const END: &str = "end";
+
 impl Settle {
     /// Tells the end, and that nothing waits any more.
     pub(super) async fn tell(&self, run: &RunRef, plan: &Plan, outcome: Outcome, why: &str) {
         let notices = Notices::new(&self.notifier, &self.ledger, run, Self::NAME);
-        let told = match outcome {
+        if let Some(told) = self.notification(run, plan, outcome, why).await {
+            notices.tell(END, &told).await;
+        }
+        let waiting: Vec<_> = NotificationKind::ALL.into_iter().filter(|kind| kind.is_waiting()).collect();
+        notices.over(&waiting).await;
+    }
+
+    /// Tells an end that the record has, to those who could not be told when it came.
+    pub(crate) async fn tell_again(
+        &self,
+        run: &RunRef,
+        plan: &Plan,
+        outcome: Outcome,
+        why: &str,
+    ) -> Result<(), TaskError> {
+        let notices = Notices::new(&self.notifier, &self.ledger, run, Self::NAME);
+        match self.notification(run, plan, outcome, why).await {
+            Some(told) => notices.tell_late(END, &told).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn notification(
+        &self,
+        run: &RunRef,
+        plan: &Plan,
+        outcome: Outcome,
+        why: &str,
+    ) -> Option<Notification> {
+        match outcome {
             Outcome::GateFailed => Some(Notification::gate_failed(plan, why, self.findings(run).await)),
             Outcome::RolledBack => {
                 let (evidence, urls) = (self.evidence(run).await, self.rollback_urls(run).await);
@@ -27,12 +60,7 @@ impl Settle {
             Outcome::Stopped => Some(Notification::halted(plan, why, true)),
             // A person closed it, nobody wanted it, or all is well: the execution says so itself.
             Outcome::Healthy | Outcome::Closed | Outcome::Expired => None,
-        };
-        if let Some(told) = told {
-            notices.tell("end", &told).await;
         }
-        let waiting: Vec<_> = NotificationKind::ALL.into_iter().filter(|kind| kind.is_waiting()).collect();
-        notices.over(&waiting).await;
     }
 
     /// What the pre-checks found, the clusters that did not pass.

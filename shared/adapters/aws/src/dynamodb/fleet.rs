@@ -1,5 +1,7 @@
 //! The whole registry and the locks, read for people: a row that does not decode is told beside those that do.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
 use guard_domain::{BatchId, ClusterId, ClusterRecord, RunId};
@@ -93,23 +95,30 @@ impl DynamoDb {
 #[async_trait]
 impl LeaseReader for DynamoDb {
     /// A batch's row is claimed first and freed last: while any row of a lease is held, this one is.
-    async fn leases(&self) -> Result<Vec<HeldLease>, TaskError> {
-        let held = self.held_locks().await?;
-        let of_batches = held.iter().filter_map(|lock| Some((lock, lock.resource.strip_prefix(BATCH)?)));
-        of_batches
-            .map(|(lock, batch)| {
-                let wrong = |why: guard_domain::InvalidName| {
-                    TaskError::internal(format!("lock {}: {why}: mend the row by hand", lock.resource))
-                };
-                let lease = Lease {
-                    run_id: RunId::parse(&lock.run_id).map_err(wrong)?,
-                    batch_id: BatchId::parse(batch).map_err(wrong)?,
-                    fence: lock.fence,
-                };
-                Ok(HeldLease { lease, execution_arn: lock.execution_arn.clone() })
-            })
-            .collect()
+    async fn leases(&self) -> Result<Vec<Result<HeldLease, TaskError>>, TaskError> {
+        let mut rows: BTreeMap<String, Item> = BTreeMap::new();
+        for row in self.scan(&self.tables.locks).await? {
+            let resource = str_of(&row, "resource").unwrap_or_default();
+            if resource.starts_with(BATCH) {
+                rows.insert(resource.to_owned(), row);
+            }
+        }
+        Ok(rows.iter().filter_map(|(resource, row)| held_lease(resource, row).transpose()).collect())
     }
+}
+
+/// The lease of a batch's row, if it is held.
+fn held_lease(resource: &str, row: &Item) -> Result<Option<HeldLease>, TaskError> {
+    let Some(lock) = lock(LockRow::decode(resource, row)?) else { return Ok(None) };
+    let wrong = |why: guard_domain::InvalidName| {
+        TaskError::internal(format!("lock {resource}: {why}: mend the row by hand"))
+    };
+    let lease = Lease {
+        run_id: RunId::parse(&lock.run_id).map_err(wrong)?,
+        batch_id: BatchId::parse(resource.strip_prefix(BATCH).unwrap_or_default()).map_err(wrong)?,
+        fence: lock.fence,
+    };
+    Ok(Some(HeldLease { lease, execution_arn: lock.execution_arn }))
 }
 
 fn lock(row: LockRow) -> Option<HeldLock> {
