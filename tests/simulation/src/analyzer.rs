@@ -22,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(90);
 #[derive(Debug, Clone, Default)]
 pub struct Analyzer(Arc<Mutex<State>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct State {
     installed: Option<IstioVersion>,
     said: BTreeMap<String, Vec<(Timestamp, Message)>>,
@@ -31,6 +31,11 @@ struct State {
 }
 
 impl Analyzer {
+    /// Another one that says the same, until somebody changes either.
+    pub(crate) fn fork(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.state().clone())))
+    }
+
     /// From now on this version is there.
     pub fn install(&self, version: IstioVersion) {
         self.state().installed = Some(version);

@@ -1,29 +1,39 @@
 //! A house in which much goes wrong, all of it decided by a seed: faults at calls and states, executions that are stopped,
-//! two people at once, merge requests that are edited, closed and opened again, systems that are out, clusters that do not
-//! follow. The same seed is the same story.
+//! two people at once, merge requests that are edited, closed, opened again and pushed over, systems that are out, clusters
+//! that do not follow or die, rows that a person wrote, clocks that are off. The same seed is the same story.
+
+mod acts;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use guard_asl::{Step, StepFunctions};
-use guard_world::{Regression, System, World};
+use guard_asl::Step;
+use guard_world::{Answer, Person, Regression};
 use jiff::{SignedDuration, Timestamp};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 
+pub use acts::Act;
+
 use crate::faults::{Fault, Occasion, What};
 use crate::fleet::Fleet;
-use crate::functions::function_arn;
+use crate::functions::{FUNCTIONS, function_arn};
 use crate::house::House;
 use crate::invariants::{self, Broken};
 use crate::story::StoryError;
 
-/// Occasions among which faults are strewn: about as many as a journey has.
-const OCCASIONS: usize = 3_000;
+/// Occasions of a journey, for each of its clusters: faults are strewn among as many.
+const OCCASIONS: usize = 800;
 
 /// Minutes of a story in which people act.
 const MINUTES: i64 = 120;
+
+/// Seconds by which a function's clock may be off. Lambda's are kept within milliseconds; longer than this and AWS refuses
+/// its signatures in the end.
+const SECONDS_OFF: i64 = 120;
 
 /// At a call: fails before, reply lost, happens twice, slow, throttled, stale, expired credential, killed.
 pub const FAULTS: [Fault; 8] = [
@@ -37,37 +47,6 @@ pub const FAULTS: [Fault; 8] = [
     Fault::Dies,
 ];
 
-/// What somebody does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Act {
-    /// A person stops the n-th execution that was started.
-    Stop(usize),
-    /// A person starts the batch once more.
-    StartUpgrade,
-    /// A person takes the batch back.
-    StartRollback,
-    /// A person merges the newest request.
-    Merge,
-    /// A person closes it.
-    Close,
-    /// A person opens it again.
-    Reopen,
-    /// A person pushes another version to its branch.
-    Edit,
-    /// A person deletes its branch.
-    DeleteBranch,
-    /// A monitor of the n-th cluster fires.
-    Fire(usize),
-    /// Flux of the n-th cluster is suspended.
-    Suspend(usize),
-    /// Datadog has nothing to say any more.
-    Silence,
-    /// A system is out of reach for some minutes.
-    Outage(u8, i64),
-    /// Sweep is called, once more than its schedule does.
-    Sweep,
-}
-
 /// A story that is about to be told.
 #[derive(Debug, Clone)]
 pub struct Chaos {
@@ -75,8 +54,14 @@ pub struct Chaos {
     pub seed: u64,
     /// Clusters of the fleet.
     pub clusters: usize,
+    /// Batches that wait for each other.
+    pub batches: usize,
     /// The cluster that does worse at the new version.
     pub regresses: Option<usize>,
+    /// How whoever looks at merge requests answers them.
+    pub person: Person,
+    /// Seconds by which functions' clocks are off.
+    pub clocks: BTreeMap<&'static str, i64>,
     /// At which occasion what goes wrong.
     pub faults: BTreeMap<usize, Fault>,
     /// Who does what, minutes after the start.
@@ -99,65 +84,84 @@ impl Chaos {
     pub fn of(seed: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let clusters = random.random_range(1..=3);
+        let batches = if clusters > 1 && random.random_bool(0.4) { 2 } else { 1 };
         let regresses = random.random_bool(0.4).then(|| random.random_range(0..clusters));
+        let mut answer = |most: u64| {
+            let after = Duration::from_mins(random.random_range(1..=most));
+            match random.random_range(0..12) {
+                0 => Answer::Ignore,
+                1 => Answer::Close { after },
+                _ => Answer::Merge { after },
+            }
+        };
+        let person = Person { upgrade: answer(40), rollback: answer(20) };
+        let mut clocks = BTreeMap::new();
+        if random.random_bool(0.3) {
+            clocks = FUNCTIONS
+                .into_iter()
+                .map(|name| (name, random.random_range(-SECONDS_OFF..=SECONDS_OFF)))
+                .collect();
+        }
         let mut faults = BTreeMap::new();
         for _ in 0..random.random_range(0..=6) {
             let fault = FAULTS[random.random_range(0..FAULTS.len())].clone();
-            faults.insert(random.random_range(0..OCCASIONS), fault);
+            faults.insert(random.random_range(0..OCCASIONS * clusters), fault);
         }
-        let mut acts = Vec::new();
-        for _ in 0..random.random_range(0..=5) {
-            let act = match random.random_range(0..17) {
-                0..=3 => Act::Stop(random.random_range(0..6)),
-                4 | 5 => Act::StartUpgrade,
-                6 => Act::StartRollback,
-                7 => Act::Merge,
-                8 => Act::Close,
-                9 => Act::Reopen,
-                10 => Act::Edit,
-                11 => Act::DeleteBranch,
-                12 => Act::Fire(random.random_range(0..clusters)),
-                13 => Act::Suspend(random.random_range(0..clusters)),
-                14 => Act::Silence,
-                15 => Act::Outage(random.random_range(0..3), random.random_range(1..30)),
-                _ => Act::Sweep,
-            };
-            acts.push((random.random_range(0..MINUTES), act));
-        }
+        let acts = (0..random.random_range(0..=5)).flat_map(|_| {
+            let (act, minute) = (Act::draw(&mut random, clusters, batches), random.random_range(0..MINUTES));
+            // Two people at once.
+            let times = if act.is_a_start() && random.random_bool(0.3) { 2 } else { 1 };
+            vec![(minute, act); times]
+        });
+        let mut acts: Vec<(i64, Act)> = acts.collect();
         acts.sort_by_key(|(minute, _)| *minute);
-        Self { seed, clusters, regresses, faults, acts }
+        Self { seed, clusters, batches, regresses, person, clocks, faults, acts }
+    }
+
+    /// What is decided before anything happens.
+    pub fn in_words(&self) -> String {
+        let Self { clusters, batches, regresses, person, clocks, faults, acts, .. } = self;
+        let worse =
+            regresses.map_or("none does worse".to_owned(), |n| format!("number {} does worse", n + 1));
+        let answers = |answer: Answer| match answer {
+            Answer::Merge { after } => format!("merged after {} min", after.as_secs() / 60),
+            Answer::Close { after } => format!("closed after {} min", after.as_secs() / 60),
+            Answer::Ignore => "ignored".to_owned(),
+        };
+        let clocks = if clocks.is_empty() { "right" } else { "off" };
+        format!(
+            "{clusters} clusters in {batches} batches, of which {worse}; upgrades are {}, rollbacks {}; clocks are \
+             {clocks}; {} faults, {} acts",
+            answers(person.upgrade),
+            answers(person.rollback),
+            faults.len(),
+            acts.len()
+        )
     }
 
     /// Somebody changes what runs in clusters, or Git, past GUARD.
     fn has_meddlers(&self) -> bool {
-        self.acts.iter().any(|(_, act)| match act {
-            // And a request that is merged after its run has ended is followed by nobody.
-            Act::Reopen | Act::Edit | Act::Suspend(_) | Act::Merge => true,
-            Act::Stop(_)
-            | Act::StartUpgrade
-            | Act::StartRollback
-            | Act::Close
-            | Act::DeleteBranch
-            | Act::Fire(_)
-            | Act::Silence
-            | Act::Outage(..)
-            | Act::Sweep => false,
-        })
+        self.acts.iter().any(|(_, act)| act.meddles())
     }
 
-    /// Plays it to its end, with the sweeps after it.
-    pub async fn play(&self) -> Result<Ended, StoryError> {
-        let mut fleet = Fleet::new(self.clusters, self.seed, None, None)?;
-        fleet.config.validation.soak_period_minutes = 20;
-        let trace: Arc<Mutex<Vec<String>>> = Arc::default();
-        let count = std::sync::atomic::AtomicUsize::new(0);
-        let (faults, told) = (self.faults.clone(), Arc::clone(&trace));
+    /// The fleet, and the house around it.
+    fn house(&self, trace: &Arc<Mutex<Vec<String>>>) -> Result<(Fleet, House), StoryError> {
+        let mut fleet = Fleet::quick(self.clusters, self.seed)?;
+        fleet.world.person = self.person;
+        if self.batches > 1 {
+            fleet = fleet.in_batches(self.batches)?;
+        }
+        let count = AtomicUsize::new(0);
+        let (faults, told) = (self.faults.clone(), Arc::clone(trace));
         let hook = move |occasion: &Occasion| {
-            let fault = faults.get(&count.fetch_add(1, std::sync::atomic::Ordering::Relaxed))?;
+            let fault = faults.get(&count.fetch_add(1, Ordering::Relaxed))?;
             lock(&told).push(line(occasion, fault));
             Some(fault.clone())
         };
         let house = House::with_faults(&fleet, hook)?;
+        for (function, seconds) in &self.clocks {
+            house.set_clock_off(function, SignedDuration::from_secs(*seconds));
+        }
         if let Some(n) = self.regresses {
             let regression = Regression {
                 from_version: fleet.target.to_string(),
@@ -166,6 +170,13 @@ impl Chaos {
             };
             house.world.regress(fleet.rows[n].cluster_id.as_str(), regression);
         }
+        Ok((fleet, house))
+    }
+
+    /// Plays it to its end, with the sweeps after it.
+    pub async fn play(&self) -> Result<Ended, StoryError> {
+        let trace: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (fleet, house) = self.house(&trace)?;
         let start = house.service.now();
         for quarter in 1..=40 {
             let at = start + SignedDuration::from_mins(15 * quarter);
@@ -177,7 +188,7 @@ impl Chaos {
         let act = |now: Timestamp| {
             while let Some(act) = due(&pending, start, now) {
                 lock(&trace).push(format!("{now}  {act:?}"));
-                perform(act, &fleet, &house.world, &house.service);
+                act.perform(&fleet, &house);
             }
         };
         house
@@ -234,7 +245,9 @@ impl Chaos {
                 fewer.acts.remove(n);
                 fewer
             });
-            for fewer in fewer_faults.chain(fewer_acts).collect::<Vec<_>>() {
+            let right_clocks =
+                (!shortest.clocks.is_empty()).then(|| Self { clocks: BTreeMap::new(), ..shortest.clone() });
+            for fewer in fewer_faults.chain(fewer_acts).chain(right_clocks).collect::<Vec<_>>() {
                 let ended = fewer.play().await?;
                 if ended.broken.iter().any(|broken| broken.invariant == invariant) {
                     shortest = fewer;
@@ -255,64 +268,6 @@ fn due(pending: &Mutex<Vec<(i64, Act)>>, start: Timestamp, now: Timestamp) -> Op
     }
     pending.remove(0);
     Some(act)
-}
-
-fn perform(act: Act, fleet: &Fleet, world: &World, service: &StepFunctions) {
-    let newest = world.merge_requests().into_iter().last();
-    let cluster = |n: usize| fleet.rows.get(n).map(|row| row.cluster_id.to_string()).unwrap_or_default();
-    let started = service.list_executions().len();
-    match act {
-        Act::Stop(n) => {
-            if let Some(execution) = service.list_executions().get(n) {
-                // One that has ended stays as it is.
-                let _ = service.stop_execution(&execution.arn, "Stopped", "by a person");
-            }
-        }
-        Act::StartUpgrade => {
-            let input = json!({"batch_id": fleet.batches[0], "target_version": fleet.target});
-            let _ = service.start_execution("batch-upgrade", Some(&format!("run-{started}")), input);
-        }
-        Act::StartRollback => {
-            let input = json!({"batch_id": fleet.batches[0], "reason": "a person asks"});
-            let _ = service.start_execution("batch-rollback", Some(&format!("back-{started}")), input);
-        }
-        Act::Merge | Act::Close => {
-            if let Some(request) = newest {
-                world.merge_request_by_person(request.iid, act == Act::Merge);
-            }
-        }
-        Act::Reopen => {
-            if let Some(request) = newest.filter(|request| request.state == "closed") {
-                world.reopen(request.iid);
-            }
-        }
-        Act::Edit => {
-            if let Some(request) = newest.filter(|request| request.state == "opened")
-                && let Some((path, _, Some(after))) = request.diffs.first()
-            {
-                let other = after.replace(&fleet.target.to_string(), "1.30.4");
-                world.push(&request.source_branch, path, Some(&other), "rather this one");
-            }
-        }
-        Act::DeleteBranch => {
-            if let Some(request) = newest.filter(|request| request.state == "opened") {
-                world.delete_branch(&request.source_branch);
-            }
-        }
-        Act::Fire(n) => world.fire_monitor(&cluster(n), "mesh 5xx"),
-        Act::Suspend(n) => world.suspend_flux(&cluster(n), true),
-        Act::Silence => world.silence_metrics(None, true),
-        Act::Outage(system, minutes) => {
-            let system = match system {
-                0 => System::GitLab,
-                1 => System::Datadog,
-                _ => System::Kubernetes(cluster(0)),
-            };
-            let now = service.now();
-            world.outage(system, now, now + SignedDuration::from_mins(minutes), 503);
-        }
-        Act::Sweep => service.schedule_invocation(service.now(), &function_arn("sweep"), json!({})),
-    }
 }
 
 fn line(occasion: &Occasion, fault: &Fault) -> String {

@@ -108,6 +108,24 @@ impl Fleet {
         Ok(Self { world, rows, config, batches, start, target })
     }
 
+    /// Small clusters that are quick to look at, and people who do not wait for days: for thousands of journeys. How often a
+    /// loop turns is not what they ask.
+    pub fn quick(count: usize, seed: u64) -> Result<Self, FleetError> {
+        let mut fleet = Self::new(count, seed, None, None)?;
+        fleet.config.validation.soak_period_minutes = 20;
+        fleet.config.policy.canary_watch_minutes = 0;
+        fleet.config.policy.restart_timeout_minutes = 1_440;
+        fleet.config.policy.merge_timeout_hours = 2;
+        fleet.config.policy.decision_timeout_hours = 2;
+        fleet.world.metrics_since = Some(fleet.world.start - SignedDuration::from_hours(12));
+        for cluster in &mut fleet.world.clusters {
+            cluster.workloads.truncate(3);
+            cluster.old_replica_sets = 0;
+            cluster.other_definitions = 0;
+        }
+        Ok(fleet)
+    }
+
     /// The same clusters, in `count` batches that wait for each other.
     pub fn in_batches(mut self, count: usize) -> Result<Self, FleetError> {
         if !(1..=self.rows.len()).contains(&count) {

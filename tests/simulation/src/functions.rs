@@ -9,14 +9,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use guard_asl::{FunctionError, Invocation, Reply, StepFunctions, TaskRunner};
+use guard_asl::{FunctionError, Invocation, Reply, TaskRunner};
 use guard_aws::{Aws, Endpoints};
 use guard_datadog::Datadog;
 use guard_domain::{Budget, Config};
 use guard_gitlab::{GitLab, Webhook};
 use guard_http::{Metered, Transport};
 use guard_kubernetes::Clusters;
-use guard_memory::{FixedConfig, MemoryStore};
+use guard_memory::FixedConfig;
 use guard_notify::{PagerDuty, Slack};
 use guard_tasks::ledger::Ledger;
 use guard_tasks::{
@@ -27,11 +27,10 @@ use guard_tasks::{
 use guard_world::{World, WorldSpec};
 use serde_json::Value;
 
-use crate::analyzer::{Analyzer, LocalAnalyzer};
+use crate::analyzer::LocalAnalyzer;
 use crate::faults::{Fault, Faults};
-use crate::history::History;
-use crate::planted::Planted;
-use crate::ports::{LocalStepFunctions, VirtualTime};
+use crate::house::Parts;
+use crate::ports::{Clocks, LocalStepFunctions, VirtualTime};
 use crate::stores::Stores;
 use crate::transport::InProcess;
 use crate::webhook::TOKEN;
@@ -77,23 +76,21 @@ const TOO_LONG: Duration = Duration::from_mins(15);
 pub(crate) struct Functions {
     world: World,
     faults: Arc<Faults>,
+    clocks: Clocks,
     tasks: BTreeMap<String, Arc<dyn JsonTask>>,
 }
 
 impl Functions {
-    #[expect(clippy::too_many_arguments, reason = "each part of a house is one")]
-    pub(crate) fn new(
-        world: &World,
-        spec: &WorldSpec,
-        store: &MemoryStore,
-        config: Config,
-        service: &StepFunctions,
-        analyzer: &Analyzer,
-        faults: &Arc<Faults>,
-        history: &History,
-        planted: &Planted,
-    ) -> Self {
-        let transport = InProcess::new(world.clone(), Arc::clone(faults), planted.clone());
+    /// What a house is made of, in the hands of its functions.
+    pub(crate) fn new(parts: &Parts) -> Self {
+        let Parts { world, store, service, analyzer, faults, history, planted, older, clocks, spec, config } =
+            parts;
+        let transport = InProcess {
+            world: world.clone(),
+            faults: Arc::clone(faults),
+            older: Arc::clone(older),
+            planted: planted.clone(),
+        };
         let stores = Stores {
             memory: store.clone(),
             faults: Arc::clone(faults),
@@ -101,12 +98,13 @@ impl Functions {
             planted: planted.clone(),
         };
         let step_functions = LocalStepFunctions { service: service.clone(), faults: Arc::clone(faults) };
-        let clock = VirtualTime(service.clock());
+        let clock = VirtualTime { clock: service.clock(), clocks: clocks.clone() };
         let analyzer =
             LocalAnalyzer { state: analyzer.clone(), clock: service.clock(), faults: Arc::clone(faults) };
+        let config = Config::clone(config);
         let tasks = tasks(Arc::new(transport), spec, stores, config, step_functions, analyzer, clock);
         let tasks = tasks.into_iter().map(|task| (function_arn(task.name()), task)).collect();
-        Self { world: world.clone(), faults: Arc::clone(faults), tasks }
+        Self { world: world.clone(), faults: Arc::clone(faults), clocks: clocks.clone(), tasks }
     }
 
     /// Runs it once; `None` when it dies on the way.
@@ -138,6 +136,7 @@ fn failed(name: &str, message: impl Into<String>) -> FunctionError {
 impl TaskRunner for Functions {
     async fn invoke(&self, invocation: Invocation) -> Reply {
         self.world.advance_to(invocation.at);
+        self.clocks.begin(&invocation.function);
         let fault = self.faults.begin(&invocation);
         let outcome = match fault {
             // Of an invocation there is no older copy anywhere.

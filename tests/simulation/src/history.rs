@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use guard_domain::ClusterId;
+use guard_domain::{ClusterId, ClusterStatus, IstioVersion};
 use guard_tasks::{Lease, StatusMove};
 
 /// One write that was made.
@@ -24,6 +24,13 @@ pub enum Written {
         /// The move.
         change: StatusMove,
     },
+    /// A person wrote into the registry, past GUARD.
+    ByHand {
+        /// Whose row.
+        cluster_id: ClusterId,
+        /// Status and version that it has since; `None` where the row is gone.
+        row: Option<(ClusterStatus, IstioVersion)>,
+    },
     /// An entry of a run's record.
     Noted {
         /// Under which lease.
@@ -38,6 +45,11 @@ pub enum Written {
 pub(crate) struct History(Arc<Mutex<Vec<Written>>>);
 
 impl History {
+    /// Another one that begins with the same.
+    pub(crate) fn fork(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.all())))
+    }
+
     pub(crate) fn add(&self, written: Written) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(written);
     }

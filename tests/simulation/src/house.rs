@@ -1,13 +1,13 @@
 //! World, stores, functions and state machines together, with one clock.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use guard_asl::{ApiError, FunctionError, Step, StepFunctions, Transition};
-use guard_domain::last_end;
+use guard_domain::{ClusterId, ClusterRecord, Config, last_end};
 use guard_memory::MemoryStore;
-use guard_world::World;
-use jiff::SignedDuration;
+use guard_world::{World, WorldSpec};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::analyzer::Analyzer;
@@ -16,8 +16,27 @@ use crate::fleet::Fleet;
 use crate::functions::{Functions, function_arn};
 use crate::history::{History, Written};
 use crate::machines::{MachineError, machines};
-use crate::planted::{Bug, Planted};
+#[cfg(feature = "planted-bugs")]
+use crate::planted::Bug;
+use crate::planted::Planted;
+use crate::ports::Clocks;
+use crate::transport::Older;
 use crate::webhook::Webhook;
+
+/// What a house is made of.
+pub(crate) struct Parts {
+    pub(crate) world: World,
+    pub(crate) store: MemoryStore,
+    pub(crate) service: StepFunctions,
+    pub(crate) analyzer: Analyzer,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) history: History,
+    pub(crate) planted: Planted,
+    pub(crate) older: Arc<Older>,
+    pub(crate) clocks: Clocks,
+    pub(crate) spec: Arc<WorldSpec>,
+    pub(crate) config: Arc<Config>,
+}
 
 /// Everything of one simulation.
 pub struct House {
@@ -29,11 +48,11 @@ pub struct House {
     pub service: StepFunctions,
     /// istioctl, which is not there until somebody installs it.
     pub analyzer: Analyzer,
+    parts: Parts,
     functions: Functions,
-    faults: Arc<Faults>,
-    history: History,
-    planted: Planted,
     webhook: OnceLock<Webhook>,
+    /// When EventBridge calls the watcher next, while somebody runs.
+    tick: Mutex<Option<Timestamp>>,
 }
 
 /// A person answers the judge's question of a run, after a while.
@@ -60,7 +79,6 @@ impl House {
     }
 
     fn build(fleet: &Fleet, hook: Option<Arc<dyn FaultHook>>) -> Result<Self, MachineError> {
-        let world = World::new(fleet.world.clone());
         let service = StepFunctions::new(fleet.world.seed, fleet.world.start);
         for machine in machines()? {
             // A definition that parses and has no dangling transition is accepted; the names are apart.
@@ -69,34 +87,59 @@ impl House {
                 .create_state_machine(machine)
                 .map_err(|error| MachineError::Refused { machine: name, error })?;
         }
-        let store = MemoryStore::with_clusters(fleet.rows.clone());
-        let faults = Arc::new(Faults::new(hook));
-        let analyzer = Analyzer::default();
-        let (history, planted) = (History::default(), Planted::default());
-        let functions = Functions::new(
-            &world,
-            &fleet.world,
-            &store,
-            fleet.config.clone(),
-            &service,
-            &analyzer,
-            &faults,
-            &history,
-            &planted,
-        );
-        let hook = Arc::clone(&faults);
-        service.set_faults(Arc::new(move |attempt| hook.at_state(attempt)));
-        Ok(Self {
-            world,
-            store,
+        Ok(Self::of(Parts {
+            world: World::new(fleet.world.clone()),
+            store: MemoryStore::with_clusters(fleet.rows.clone()),
             service,
-            analyzer,
-            functions,
-            faults,
-            history,
-            planted,
+            analyzer: Analyzer::default(),
+            faults: Arc::new(Faults::new(hook)),
+            history: History::default(),
+            planted: Planted::default(),
+            older: Arc::default(),
+            clocks: Clocks::default(),
+            spec: Arc::new(fleet.world.clone()),
+            config: Arc::new(fleet.config.clone()),
+        }))
+    }
+
+    fn of(parts: Parts) -> Self {
+        let hook = Arc::clone(&parts.faults);
+        parts.service.set_faults(Arc::new(move |attempt| hook.at_state(attempt)));
+        Self {
+            world: parts.world.clone(),
+            store: parts.store.clone(),
+            service: parts.service.clone(),
+            analyzer: parts.analyzer.clone(),
+            functions: Functions::new(&parts),
+            parts,
             webhook: OnceLock::new(),
-        })
+            tick: Mutex::default(),
+        }
+    }
+
+    /// Another house that stands where this one does, between two of its steps, and goes on by itself; from there on things
+    /// go wrong where the hook says so. Its functions start cold, and nobody observes it.
+    #[must_use]
+    pub fn fork(&self, hook: impl FaultHook + 'static) -> Self {
+        let parts = &self.parts;
+        let fork = Self::of(Parts {
+            world: parts.world.fork(),
+            store: parts.store.fork(),
+            service: parts.service.fork(),
+            analyzer: parts.analyzer.fork(),
+            faults: Arc::new(Faults::new(Some(Arc::new(hook)))),
+            history: parts.history.fork(),
+            planted: parts.planted.clone(),
+            older: Arc::new(parts.older.fork()),
+            clocks: parts.clocks.fork(),
+            spec: Arc::clone(&parts.spec),
+            config: Arc::clone(&parts.config),
+        });
+        if let Some(webhook) = self.webhook.get() {
+            fork.webhook.get_or_init(|| webhook.fork());
+        }
+        *lock(&fork.tick) = *lock(&self.tick);
+        fork
     }
 
     /// Gives GitLab the webhook: the end of a merge request is told when it happens, beside the watcher's minutes.
@@ -104,19 +147,37 @@ impl House {
         self.webhook.get_or_init(Webhook::default);
     }
 
+    /// A person writes into the registry, past GUARD; or takes the row away.
+    pub fn edit_by_hand(&self, id: &ClusterId, edit: Option<impl FnOnce(&mut ClusterRecord)>) {
+        match edit {
+            Some(edit) => self.store.edit_cluster(id, edit),
+            None => self.store.remove_cluster(id),
+        }
+        let rows = self.store.clusters();
+        let row = rows.into_iter().find(|row| row.cluster_id == *id);
+        let row = row.map(|row| (row.status, row.current_istio_version));
+        self.parts.history.add(Written::ByHand { cluster_id: id.clone(), row });
+    }
+
+    /// From now on a function's clock is off by so much. Those of AWS are not, nor those of everybody else.
+    pub fn set_clock_off(&self, function: &str, by: SignedDuration) {
+        self.parts.clocks.set_off(function, by);
+    }
+
     /// From now on this goes wrong, for tests of the invariants.
+    #[cfg(feature = "planted-bugs")]
     pub fn plant(&self, bug: Bug) {
-        self.planted.plant(bug);
+        self.parts.planted.plant(bug);
     }
 
     /// Everything that the stores took.
     pub fn history(&self) -> Vec<Written> {
-        self.history.all()
+        self.parts.history.all()
     }
 
     /// Outward calls so far, by system.
     pub fn calls(&self) -> BTreeMap<&'static str, u64> {
-        self.faults.totals()
+        self.parts.faults.totals()
     }
 
     /// Tells `observer` of every state that is entered and left.
@@ -137,33 +198,52 @@ impl House {
 
     /// The same, telling of every step.
     pub async fn run_watching(&self, tell: impl Fn(&Step) + Send + Sync) {
+        while let Some(step) = self.step().await {
+            tell(&step);
+        }
+    }
+
+    /// One step of it; `None` once no execution is running.
+    pub async fn step(&self) -> Option<Step> {
         let watcher = function_arn("watch-merges");
         let minute = SignedDuration::from_mins(1);
-        let mut tick = self.service.now() + minute;
-        self.service.schedule_invocation(tick, &watcher, json!({}));
-        while self.service.is_busy() {
+        let call_at = |at: Timestamp| {
+            *lock(&self.tick) = Some(at);
+            self.service.schedule_invocation(at, &watcher, json!({}));
+        };
+        let tick = *lock(&self.tick);
+        let tick = tick.unwrap_or_else(|| {
+            let first = self.service.now() + minute;
+            call_at(first);
+            first
+        });
+        let step = if self.service.is_busy() {
             self.deliver();
-            let step = self.service.step(&self.functions).await;
-            tell(&step);
-            match step {
-                Step::Idle => break,
-                Step::Invoked { at, function, .. } => {
-                    // A watcher that was woken is one more; the next minute follows from the minute before.
-                    if function == watcher && at >= tick && self.service.is_busy() {
-                        tick = at + minute;
-                        self.service.schedule_invocation(tick, &watcher, json!({}));
-                    }
-                }
-                Step::Progress { .. } => {}
+            self.service.step(&self.functions).await
+        } else {
+            Step::Idle
+        };
+        match &step {
+            Step::Idle => {
+                *lock(&self.tick) = None;
+                self.world.advance_to(self.service.now());
+                return None;
             }
+            Step::Invoked { at, function, .. } => {
+                // A watcher that was woken is one more; the next minute follows from the minute before.
+                if *function == watcher && *at >= tick && self.service.is_busy() {
+                    call_at(*at + minute);
+                }
+            }
+            Step::Progress { .. } => {}
         }
-        self.world.advance_to(self.service.now());
+        Some(step)
     }
 
     /// What happens in the world before the machines' next event is told when it happens.
     fn deliver(&self) {
         let Some(webhook) = self.webhook.get() else { return };
-        let is_before = |at: &jiff::Timestamp| self.service.next_event_at().is_none_or(|next| *at < next);
+        let is_before = |at: &Timestamp| self.service.next_event_at().is_none_or(|next| *at < next);
         while let Some(at) = self.world.next_event().filter(is_before) {
             self.world.advance_to(at);
             for delivery in webhook.deliveries(&self.world) {
@@ -173,7 +253,7 @@ impl House {
     }
 
     /// Runs what is due up to a time, and lets it come.
-    pub async fn wait_until(&self, at: jiff::Timestamp) {
+    pub async fn wait_until(&self, at: Timestamp) {
         self.service.run_until(at, &self.functions).await;
         self.world.advance_to(at);
     }
@@ -186,13 +266,16 @@ impl House {
     }
 
     /// Sweeps at a time.
-    pub async fn sweep_at(&self, at: jiff::Timestamp) -> Result<Value, FunctionError> {
+    pub async fn sweep_at(&self, at: Timestamp) -> Result<Value, FunctionError> {
         let sweeper = function_arn("sweep");
         self.service.schedule_invocation(at, &sweeper, json!({}));
         loop {
             self.deliver();
             match self.service.step(&self.functions).await {
-                Step::Invoked { function, outcome, .. } if function == sweeper => return outcome,
+                // One that was planned for before is another one.
+                Step::Invoked { at: now, function, outcome } if function == sweeper && now >= at => {
+                    return outcome;
+                }
                 // The planned invocation is an event: until it came, there is one.
                 Step::Invoked { .. } | Step::Progress { .. } | Step::Idle => {}
             }
@@ -205,4 +288,8 @@ impl House {
         self.run().await;
         Ok(arn)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

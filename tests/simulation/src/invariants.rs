@@ -48,6 +48,8 @@ pub struct Seen<'a> {
     rows: Vec<ClusterRecord>,
     audit: BTreeMap<RunId, Vec<AuditEntry>>,
     records: BTreeMap<RunId, Vec<(String, Value)>>,
+    /// Clusters whose row a person wrote: its status is theirs.
+    by_hand: BTreeSet<ClusterId>,
     /// Something else than GUARD changed clusters or their files: what runs there says nothing about GUARD.
     has_meddlers: bool,
 }
@@ -55,7 +57,12 @@ pub struct Seen<'a> {
 /// Checks all of them.
 pub async fn broken(house: &House, fleet: &Fleet, has_meddlers: bool) -> Result<Vec<Broken>, TaskError> {
     let history = house.history();
-    let runs: BTreeSet<RunId> = history.iter().map(|written| lease(written).run_id.clone()).collect();
+    let runs: BTreeSet<RunId> = history.iter().filter_map(lease).map(|lease| lease.run_id.clone()).collect();
+    let by_hand = history.iter().filter_map(|written| match written {
+        Written::ByHand { cluster_id, .. } => Some(cluster_id.clone()),
+        _ => None,
+    });
+    let by_hand = by_hand.collect();
     let mut audit = BTreeMap::new();
     let mut records = BTreeMap::new();
     for run in runs {
@@ -63,19 +70,20 @@ pub async fn broken(house: &House, fleet: &Fleet, has_meddlers: bool) -> Result<
         records.insert(run.clone(), house.store.entries(&run, "").await?);
     }
     let rows = house.store.clusters();
-    let seen = Seen { house, fleet, history, rows, audit, records, has_meddlers };
+    let seen = Seen { house, fleet, history, rows, audit, records, by_hand, has_meddlers };
     let found = ALL
         .iter()
         .flat_map(|(invariant, check)| check(&seen).into_iter().map(|what| Broken { invariant, what }));
     Ok(found.collect())
 }
 
-fn lease(written: &Written) -> &Lease {
+fn lease(written: &Written) -> Option<&Lease> {
     match written {
         Written::Took { lease, .. }
         | Written::Freed(lease)
         | Written::Moved { lease, .. }
-        | Written::Noted { lease, .. } => lease,
+        | Written::Noted { lease, .. } => Some(lease),
+        Written::ByHand { .. } => None,
     }
 }
 
@@ -83,7 +91,7 @@ impl Seen<'_> {
     fn moves(&self) -> impl Iterator<Item = (&Lease, &StatusMove)> {
         self.history.iter().filter_map(|written| match written {
             Written::Moved { lease, change } => Some((lease, change)),
-            Written::Took { .. } | Written::Freed(_) | Written::Noted { .. } => None,
+            Written::Took { .. } | Written::Freed(_) | Written::Noted { .. } | Written::ByHand { .. } => None,
         })
     }
 
@@ -102,13 +110,25 @@ impl Seen<'_> {
             |row: &ClusterRecord| (row.cluster_id.clone(), (row.status, row.current_istio_version.clone()));
         let mut now: Registry = self.fleet.rows.iter().map(own).collect();
         let mut all = Vec::new();
-        for (lease, change) in self.moves() {
-            all.push((now.clone(), lease, change));
-            if let Some((status, version)) = now.get_mut(&change.cluster_id) {
-                *status = change.to;
-                if let Some(VersionChange::Reached(new) | VersionChange::WentBack(new)) = &change.version {
-                    *version = new.clone();
+        for written in &self.history {
+            match written {
+                Written::Moved { lease, change } => {
+                    all.push((now.clone(), lease, change));
+                    if let Some((status, version)) = now.get_mut(&change.cluster_id) {
+                        *status = change.to;
+                        if let Some(VersionChange::Reached(new) | VersionChange::WentBack(new)) =
+                            &change.version
+                        {
+                            *version = new.clone();
+                        }
+                    }
                 }
+                Written::ByHand { cluster_id, row: Some(row) } => {
+                    now.insert(cluster_id.clone(), row.clone());
+                }
+                // Nobody waits for a cluster that is not there.
+                Written::ByHand { cluster_id, row: None } => _ = now.remove(cluster_id),
+                Written::Took { .. } | Written::Freed(_) | Written::Noted { .. } => {}
             }
         }
         all
@@ -150,7 +170,7 @@ fn one_run_a_cluster(seen: &Seen) -> Vec<String> {
                     ));
                 }
             }
-            Written::Noted { .. } => {}
+            Written::Noted { .. } | Written::ByHand { .. } => {}
         }
     }
     broken
@@ -162,7 +182,7 @@ fn waves_wait(seen: &Seen) -> Vec<String> {
     for (before, lease, change) in seen.replayed() {
         let Some(VersionChange::Aim(target)) = &change.version else { continue };
         let is_ready = |id: &&ClusterId| {
-            before.get(*id).is_some_and(|(status, version)| *status == S::Healthy && version >= target)
+            before.get(*id).is_none_or(|(status, version)| *status == S::Healthy && version >= target)
         };
         broken.extend(seen.before(&change.cluster_id).filter(|id| !is_ready(id)).map(|id| {
             format!(
@@ -182,7 +202,10 @@ fn no_start_beside_a_failure(seen: &Seen) -> Vec<String> {
             continue;
         }
         let own = seen.batch_of(&change.cluster_id).into_iter().flat_map(|batch| seen.of_batch(batch));
-        let is_open = |id: &&ClusterId| before.get(*id).is_some_and(|(status, _)| status.needs_an_owner());
+        // A person may write a status in the very moment in which a run begins.
+        let is_open = |id: &&ClusterId| {
+            !seen.by_hand.contains(*id) && before.get(*id).is_some_and(|(status, _)| status.needs_an_owner())
+        };
         let open = own.chain(seen.before(&change.cluster_id)).filter(is_open);
         broken.extend(open.map(|id| {
             format!("{} began for {} while {id} was in the middle", lease.run_id, change.cluster_id)
@@ -192,9 +215,10 @@ fn no_start_beside_a_failure(seen: &Seen) -> Vec<String> {
 }
 
 /// One merge request for each change of a run and each group of its clusters, however often opening it was tried; none of
-/// a run that came to its end before its merge can be merged any more.
+/// a run that came to its end before its merge can be merged any more, and no branch is left of it.
 fn one_request_a_change(seen: &Seen) -> Vec<String> {
     let requests = seen.house.world.merge_requests();
+    let branches = seen.house.world.branches();
     let mut broken = Vec::new();
     for (run, entries) in &seen.records {
         let outcome: Option<OutcomeEntry> = seen.entry(run, "outcome");
@@ -209,6 +233,12 @@ fn one_request_a_change(seen: &Seen) -> Vec<String> {
                 broken.push(format!("{name} of {run} was opened {} times", ours.len()));
             }
             let is_over = name.starts_with("merge-request#upgrade#") && outcome.is_some();
+            let branch = &entry.source_branch;
+            let is_nobodys = !requests.iter().any(|request| request.source_branch == *branch);
+            if is_over && is_nobodys && !seen.has_meddlers && branches.contains_key(branch) {
+                broken
+                    .push(format!("{run} is over, and left branch {branch}, from which nothing was opened"));
+            }
             let open = ours.iter().filter(|request| is_over && request.state == "opened");
             broken
                 .extend(open.map(|request| format!("{run} is over, and {} can be merged", request.web_url)));
@@ -230,7 +260,11 @@ fn restarted_once(seen: &Seen) -> Vec<String> {
     }
     let mut broken = Vec::new();
     for id in seen.house.world.cluster_ids() {
-        let most = ways.iter().filter(|(cluster, ..)| cluster.as_str() == id).count();
+        let by_hand = seen.history.iter().filter(
+            |written| matches!(written, Written::ByHand { cluster_id, .. } if cluster_id.as_str() == id),
+        );
+        // Whose status says that it is on its way is taken there, whoever wrote it.
+        let most = ways.iter().filter(|(cluster, ..)| cluster.as_str() == id).count() + by_hand.count();
         let Some(cluster) = seen.house.world.cluster(&id) else { continue };
         for workload in cluster.workloads {
             if workload.restarts as usize > most {
@@ -249,7 +283,7 @@ fn restarted_once(seen: &Seen) -> Vec<String> {
 fn back_or_held(seen: &Seen) -> Vec<String> {
     let held: BTreeMap<String, String> = seen.house.store.held_locks().into_iter().collect();
     let mut broken = Vec::new();
-    for row in &seen.rows {
+    for row in seen.rows.iter().filter(|row| !seen.by_hand.contains(&row.cluster_id)) {
         let id = &row.cluster_id;
         match row.status {
             S::MrCreated | S::PreCheckRunning => {
@@ -321,7 +355,7 @@ fn no_pass_without_data(seen: &Seen) -> Vec<String> {
                     }
                 }
             }
-            Written::Took { .. } | Written::Freed(_) | Written::Moved { .. } => {}
+            Written::Took { .. } | Written::Freed(_) | Written::Moved { .. } | Written::ByHand { .. } => {}
         }
     }
     broken
@@ -351,12 +385,15 @@ fn locks_end(seen: &Seen) -> Vec<String> {
                     broken.push(format!("{} wrote with a fence that is not the newest", lease.run_id));
                 }
             }
-            Written::Freed(_) => {}
+            Written::Freed(_) | Written::ByHand { .. } => {}
         }
     }
+    // Where a person put a cluster right by hand, the lock stays until the next start takes it over.
     let is_in_the_middle = |batch: &str| {
+        let mut rows = seen.fleet.rows.iter().filter(|row| row.batch_id.as_str() == batch);
+        let by_hand = rows.any(|row| seen.by_hand.contains(&row.cluster_id));
         let mut rows = seen.rows.iter().filter(|row| row.batch_id.as_str() == batch);
-        rows.any(|row| row.status.needs_an_owner())
+        by_hand || rows.any(|row| row.status.needs_an_owner())
     };
     for (name, arn) in seen.house.store.held_locks() {
         if let Some(batch) = name.strip_prefix("batch#")
@@ -371,7 +408,12 @@ fn locks_end(seen: &Seen) -> Vec<String> {
 /// Where a cluster was taken back, no proxy is newer than its istiod.
 fn proxies_not_ahead(seen: &Seen) -> Vec<String> {
     let mut broken = Vec::new();
-    let back = seen.rows.iter().filter(|row| row.status == S::FailedUpgradeRolledBack && !seen.has_meddlers);
+    let is_back = |row: &&ClusterRecord| {
+        row.status == S::FailedUpgradeRolledBack
+            && !seen.has_meddlers
+            && !seen.by_hand.contains(&row.cluster_id)
+    };
+    let back = seen.rows.iter().filter(is_back);
     for row in back {
         let Some(cluster) = seen.house.world.cluster(row.cluster_id.as_str()) else { continue };
         let istiod = cluster.istiod_version.as_deref().and_then(|version| IstioVersion::parse(version).ok());

@@ -1,25 +1,62 @@
 //! Ports that AWS serves in production and the interpreter serves here.
 
+use std::collections::BTreeMap;
 use std::future::ready;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use guard_asl::{ApiError, StepFunctions, VirtualClock};
 use guard_tasks::{Answered, Clock, ExecutionReader, Liveness, TaskError, TokenAnswerer, WatcherWaker};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::faults::Faults;
 use crate::functions::function_arn;
 
-/// The interpreter's time.
-pub(crate) struct VirtualTime(pub(crate) VirtualClock);
+/// How far the clocks of functions are off.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Clocks(Arc<Mutex<Off>>);
+
+#[derive(Debug, Clone, Default)]
+struct Off {
+    functions: BTreeMap<String, SignedDuration>,
+    /// Of the function that runs.
+    now: SignedDuration,
+}
+
+impl Clocks {
+    /// Others that are off as much.
+    pub(crate) fn fork(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.off().clone())))
+    }
+
+    pub(crate) fn set_off(&self, function: &str, by: SignedDuration) {
+        self.off().functions.insert(function_arn(function), by);
+    }
+
+    /// This function begins to run.
+    pub(crate) fn begin(&self, function: &str) {
+        let mut off = self.off();
+        off.now = off.functions.get(function).copied().unwrap_or_default();
+    }
+
+    fn off(&self) -> MutexGuard<'_, Off> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The interpreter's time, as the function that runs sees it.
+pub(crate) struct VirtualTime {
+    pub(crate) clock: VirtualClock,
+    pub(crate) clocks: Clocks,
+}
 
 impl Clock for VirtualTime {
     fn now(&self) -> Timestamp {
-        self.0.now()
+        let off = self.clocks.off().now;
+        self.clock.now().saturating_add(off).unwrap_or(Timestamp::MAX)
     }
 }
 

@@ -164,7 +164,7 @@ impl Locks for Stores {
 
 #[async_trait]
 impl LeaseReader for Stores {
-    async fn leases(&self) -> Result<Vec<HeldLease>, TaskError> {
+    async fn leases(&self) -> Result<Vec<Result<HeldLease, TaskError>>, TaskError> {
         self.call("list leases".to_owned(), || self.memory.leases()).await
     }
 }

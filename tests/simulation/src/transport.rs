@@ -15,20 +15,30 @@ use serde_json::Value;
 use crate::faults::{Faults, NoReply};
 use crate::planted::{Bug, Planted};
 
+/// What each read brought last.
+#[derive(Default)]
+pub(crate) struct Older(Mutex<BTreeMap<String, Response<Bytes>>>);
+
+impl Older {
+    /// Another one with the same answers.
+    pub(crate) fn fork(&self) -> Self {
+        Self(Mutex::new(self.all().clone()))
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<String, Response<Bytes>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Calls answered by a [`World`] in this process.
 pub(crate) struct InProcess {
-    world: World,
-    faults: Arc<Faults>,
-    /// What each read brought last.
-    before: Mutex<BTreeMap<String, Response<Bytes>>>,
-    planted: Planted,
+    pub(crate) world: World,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) older: Arc<Older>,
+    pub(crate) planted: Planted,
 }
 
 impl InProcess {
-    pub(crate) fn new(world: World, faults: Arc<Faults>, planted: Planted) -> Self {
-        Self { world, faults, before: Mutex::default(), planted }
-    }
-
     /// Asks the world; once more where a planted bug says so.
     fn ask(&self, request: &Request<Bytes>) -> Response<Bytes> {
         let answer = self.world.handle(request.clone());
@@ -57,10 +67,6 @@ impl InProcess {
         *again.body_mut() = Bytes::from(body.to_string());
         Some(again)
     }
-
-    fn before(&self) -> MutexGuard<'_, BTreeMap<String, Response<Bytes>>> {
-        self.before.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 #[async_trait]
@@ -70,7 +76,7 @@ impl Transport for InProcess {
         let operation = format!("{} {}{}", call.request.method(), uri.host().unwrap_or_default(), uri.path());
         // Without faults nobody asks for an older answer, and none is kept.
         let read = (self.faults.is_hooked() && call.request.method() == Method::GET).then(|| uri.to_string());
-        let older = read.as_ref().and_then(|read| self.before().get(read).cloned());
+        let older = read.as_ref().and_then(|read| self.older.all().get(read).cloned());
         let (system, timeout) = (call.system.as_str(), call.timeout);
         let sent = self
             .faults
@@ -78,7 +84,7 @@ impl Transport for InProcess {
         match sent.await {
             Ok(answer) => {
                 if let Some(read) = read {
-                    self.before().insert(read, answer.clone());
+                    self.older.all().insert(read, answer.clone());
                 }
                 Ok(answer)
             }

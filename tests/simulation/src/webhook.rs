@@ -16,6 +16,12 @@ pub(crate) struct Webhook {
 }
 
 impl Webhook {
+    /// Another one that has told the same.
+    pub(crate) fn fork(&self) -> Self {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self { told: Mutex::new(told) }
+    }
+
     /// Deliveries about what has ended since the last time.
     pub(crate) fn deliveries(&self, world: &World) -> Vec<Value> {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,7 @@
 //! A cluster: its workloads, its Flux, and what history remembers of its proxies.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -17,7 +18,7 @@ use crate::workload::{Key, Role, Surroundings, Workload};
 /// How many proxies ran each version from a moment on.
 pub(crate) type Census = BTreeMap<String, usize>;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Cluster {
     pub(crate) spec: ClusterSpec,
     /// The hexadecimal id in its API server's host name.
@@ -101,9 +102,10 @@ pub enum Injector {
 type Change = dyn Fn(&mut Vec<Value>) + Send + Sync;
 
 /// Objects of one resource, as a test wants them to be shown.
+#[derive(Clone)]
 pub(crate) struct Bend {
     pub(crate) plural: String,
-    pub(crate) change: Box<Change>,
+    pub(crate) change: Arc<Change>,
 }
 
 impl std::fmt::Debug for Bend {

@@ -205,7 +205,7 @@ pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 }
 
 /// What a directory of the repository asks for.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Wanted {
     pub(crate) releases: BTreeMap<ReleaseKey, Value>,
     pub(crate) repositories: BTreeMap<ReleaseKey, Value>,

@@ -28,7 +28,7 @@ pub(crate) struct Commit {
     order: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Repository {
     commits: BTreeMap<String, Commit>,
     pub(crate) branches: BTreeMap<String, String>,

@@ -1,5 +1,6 @@
 //! Levers: what a test or a story does to the world while it runs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -264,7 +265,7 @@ impl World {
         change: impl Fn(&mut Vec<serde_json::Value>) + Send + Sync + 'static,
     ) {
         if let Some(cluster) = self.state().clusters.get_mut(cluster_id) {
-            cluster.bends.push(Bend { plural: resource.to_owned(), change: Box::new(change) });
+            cluster.bends.push(Bend { plural: resource.to_owned(), change: Arc::new(change) });
         }
     }
 

@@ -87,6 +87,12 @@ impl World {
         Self { state: Arc::new(Mutex::new(State::new(spec))) }
     }
 
+    /// Another world that stands where this one does, and goes on by itself.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self { state: Arc::new(Mutex::new(self.state().clone())) }
+    }
+
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

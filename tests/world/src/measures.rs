@@ -107,7 +107,7 @@ fn proxies(workload: &Workload) -> Census {
 }
 
 /// The sums over all workloads, kept by adding what changes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
     shares: BTreeMap<Key, Share>,
     pub(crate) proxies: Census,

@@ -38,7 +38,7 @@ pub struct ReceivedEvent {
 }
 
 /// What arrived so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Inbox {
     messages: Vec<ReceivedMessage>,
     events: Vec<ReceivedEvent>,

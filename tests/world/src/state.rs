@@ -1,6 +1,7 @@
 //! Everything the world holds, its clock, and the queue of what happens next.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -18,7 +19,7 @@ use crate::view::{RequestLog, System, Traffic};
 use crate::workload::Key;
 
 /// Something that happens by itself at its time.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Event {
     /// The source-controller looks at the repository.
     Fetch { cluster: String },
@@ -42,6 +43,7 @@ pub(crate) enum Event {
     Say { project: String, iid: u64, author: String, text: String },
 }
 
+#[derive(Clone)]
 pub(crate) struct State {
     pub(crate) spec: WorldSpec,
     pub(crate) now: Timestamp,
@@ -56,7 +58,7 @@ pub(crate) struct State {
     /// Notifications that arrived.
     pub(crate) inbox: Inbox,
     pub(crate) outages: Vec<Outage>,
-    pub(crate) authority: Authority,
+    pub(crate) authority: Arc<Authority>,
     /// The API servers' addresses while the world is served on sockets.
     pub(crate) endpoints: BTreeMap<String, String>,
     /// Where the links of paginated answers point.
@@ -89,7 +91,7 @@ impl State {
             signals: Signals::default(),
             inbox: Inbox::default(),
             outages: Vec::new(),
-            authority: Authority::new(spec.seed),
+            authority: Arc::new(Authority::new(spec.seed)),
             endpoints: BTreeMap::new(),
             gitlab_url: "https://gitlab.example.com".to_owned(),
             log: Vec::new(),

@@ -27,7 +27,7 @@ pub(super) struct Visit {
 }
 
 /// A thread of states: an execution's own, or a Map iteration's.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Branch {
     pub(super) execution: String,
     /// The Map's branch and the index of the item; `None` for the execution's own branch.
@@ -52,7 +52,7 @@ impl Branch {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Activity {
     /// The next event enters the state.
     Arriving,
@@ -64,7 +64,7 @@ pub(super) enum Activity {
     Mapping(Fan),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Call {
     pub(super) token: Option<String>,
     pub(super) child: Option<String>,
@@ -74,6 +74,7 @@ pub(super) struct Call {
     pub(super) fault: Option<AttemptFault>,
 }
 
+#[derive(Clone)]
 pub(super) struct Core {
     pub(super) clock: VirtualClock,
     pub(super) random: ChaCha8Rng,

@@ -69,6 +69,7 @@ pub struct ExecutionDescription {
     pub parent: Option<String>,
 }
 
+#[derive(Clone)]
 pub(super) struct Execution {
     pub(super) name: String,
     pub(super) machine: Arc<Machine>,

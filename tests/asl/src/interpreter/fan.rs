@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The iterations of one Map state.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Fan {
     /// Each iteration's item (`$$.Map.Item.Value`) and input.
     inputs: Vec<(Value, Value)>,

@@ -18,7 +18,7 @@ pub enum Order {
     Fifo,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Event {
     Enter(Visit),
     Attempt(Visit),
@@ -38,7 +38,7 @@ pub(super) enum Event {
 /// Time, then timers before anything else (a reply at the very time-out is too late), then the tie.
 type Key = (Timestamp, u8, u32, u64);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Queue {
     events: BTreeMap<Key, Event>,
     planned: u64,

@@ -92,6 +92,17 @@ impl StepFunctions {
         Self { core: Arc::new(Mutex::new(core)), observer: Arc::default(), clock }
     }
 
+    /// Another service that stands where this one does, with a clock of its own, and goes on by itself. It has neither this
+    /// one's observer nor its faults.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        core.clock = VirtualClock::new(core.clock.now());
+        core.faults = FaultHook::default();
+        let clock = core.clock.clone();
+        Self { core: Arc::new(Mutex::new(core)), observer: Arc::default(), clock }
+    }
+
     /// Does something under the lock, then tells the observer without it.
     fn with<T>(&self, act: impl FnOnce(&mut Core) -> T) -> T {
         let (done, untold) = {

@@ -36,7 +36,7 @@ pub(crate) struct Shock {
 /// Values of one series, by the second at which their step begins.
 pub(super) type Steps = HashMap<i64, Option<f64>>;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Signals {
     pub(crate) regressions: Vec<ActiveRegression>,
     pub(crate) silences: Vec<Silence>,

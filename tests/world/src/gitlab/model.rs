@@ -65,7 +65,7 @@ pub(crate) struct MergeRequest {
 }
 
 /// One project: its repository, its merge requests, and what an answer needs to know beside them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Project {
     /// GitLab accepts it in place of the path.
     pub(crate) id: u64,

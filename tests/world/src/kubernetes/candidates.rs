@@ -22,7 +22,7 @@ pub(super) type Mark = (u64, u64);
 pub(super) type Item = (Place, Arc<str>, Option<Mark>);
 
 /// The JSON of objects as they were shown last.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Shown(HashMap<(&'static str, Form, Place), (Mark, Arc<str>)>);
 
 /// An object that may be in a list.

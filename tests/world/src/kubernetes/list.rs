@@ -22,7 +22,7 @@ const LISTS_KEPT: usize = 8;
 pub(crate) type Place = (String, String);
 
 /// A list whose next pages somebody may ask for, as it was at its first.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Listed {
     /// The query, without its page.
     query: String,
