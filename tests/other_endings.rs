@@ -279,6 +279,9 @@ async fn a_second_start_of_the_same_batch_ends_at_once_and_names_the_holder() {
     assert_eq!(loser.error.as_deref(), Some("GateFailed"));
     let cause = loser.cause.as_deref().unwrap();
     assert!(cause.contains("LOCK_HELD") && cause.contains(&winner.arn), "{cause}");
+    let page =
+        format!("console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/details/{}", winner.arn);
+    assert!(cause.contains(&page), "{cause}");
     assert_eq!(house.world.merge_requests().len(), 1);
     assert_eq!(house.store.held_locks(), []);
 

@@ -114,6 +114,26 @@ async fn each_planted_bug_is_found_by_its_invariant() {
     }
 }
 
+/// Not only the records are asked whether there was data.
+#[tokio::test(flavor = "current_thread")]
+async fn a_soak_of_which_datadog_has_nothing_is_found() {
+    let fleet = Fleet::quick(1, 1).unwrap();
+    let house = House::new(&fleet).unwrap();
+    house.plant(Bug::SoaksPassUnseen);
+    let world = house.world.clone();
+    house.observe(move |transition| {
+        if transition.state.as_deref() == Some("Soak") && transition.kind == TransitionKind::Entered {
+            world.silence_metrics(None, true);
+        }
+    });
+    house
+        .run_one("batch-upgrade", "run-1", json!({"batch_id": "test", "target_version": "1.30.5"}))
+        .await
+        .unwrap();
+    let broken = invariants::broken(&house, &fleet, false).await.unwrap();
+    assert!(broken.iter().any(|one| one.what.ends_with("Datadog has nothing of its soak")), "{broken:#?}");
+}
+
 #[test]
 fn each_invariant_has_its_bug() {
     let names: Vec<&str> = invariants::ALL.iter().map(|(name, _)| *name).collect();

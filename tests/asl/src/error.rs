@@ -31,6 +31,9 @@ pub enum ApiError {
     /// No execution of this ARN was started.
     #[error("ExecutionDoesNotExist: {0}")]
     ExecutionDoesNotExist(String),
+    /// The execution runs, has succeeded, or its history is full.
+    #[error("ExecutionNotRedrivable: {0}")]
+    ExecutionNotRedrivable(String),
     /// The name was used before with another input, or by an execution that has ended.
     #[error("ExecutionAlreadyExists: {0}")]
     ExecutionAlreadyExists(String),

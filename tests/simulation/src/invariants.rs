@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use guard_domain::{BatchId, ClusterId, ClusterRecord, ClusterStatus as S, Direction, IstioVersion, RunId};
-use guard_tasks::ledger::{MergeRequestEntry, OutcomeEntry};
+use guard_tasks::ledger::{MergeRequestEntry, OutcomeEntry, SoakEntry};
 use guard_tasks::{AuditEntry, Lease, RunRecords as _, StatusMove, TaskError, VersionChange};
 use serde_json::Value;
 
@@ -343,6 +343,13 @@ fn no_pass_without_data(seen: &Seen) -> Vec<String> {
                 if !noted.contains(&(&lease.run_id, format!("soak#{id}"))) {
                     broken
                         .push(format!("{id} became healthy by {} without a look at its soak", lease.run_id));
+                }
+                let soak: Option<SoakEntry> = seen.entry(&lease.run_id, "soak");
+                if soak.is_some_and(|soak| seen.house.world.was_silent(id.as_str(), soak.from, soak.until)) {
+                    broken.push(format!(
+                        "{id} became healthy by {}, and Datadog has nothing of its soak",
+                        lease.run_id
+                    ));
                 }
                 let lines = seen.audit.get(&lease.run_id);
                 let says = |words: &str| {

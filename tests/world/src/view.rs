@@ -197,6 +197,14 @@ impl World {
         Some(String::from_utf8_lossy(content).into_owned())
     }
 
+    /// Whether Datadog has nothing of a cluster between two moments, the second excluded: asked for each minute.
+    pub fn was_silent(&self, cluster_id: &str, from: Timestamp, until: Timestamp) -> bool {
+        let state = self.state();
+        let minutes = (from.as_second()..until.as_second()).step_by(60);
+        let mut minutes = minutes.filter_map(|second| Timestamp::from_second(second).ok()).peekable();
+        minutes.peek().is_some() && minutes.all(|at| state.signals.silent(cluster_id, at))
+    }
+
     /// Every branch of the first project with its head.
     pub fn branches(&self) -> BTreeMap<String, String> {
         let state = self.state();

@@ -1,5 +1,6 @@
 //! Taking the locks of a batch: free, or left by a run of which nothing is left.
 
+use guard_domain::notification::execution_page;
 use guard_domain::{Finding, Plan, RunId};
 use jiff::Timestamp;
 
@@ -70,8 +71,18 @@ impl PlanBatch {
                 "start again in some minutes, when sweep has brought it to its end; the audit log of that run tells",
             ),
         };
-        Ok(vec![Finding::blocking("LOCK_HELD", resource, format!("held by {holder_arn}, {what}"), remedy)])
+        Ok(vec![Finding::blocking(
+            "LOCK_HELD",
+            resource,
+            format!("held by {holder_arn}, {what}{}", page(holder_arn)),
+            remedy,
+        )])
     }
+}
+
+/// Where a person sees it.
+fn page(execution_arn: &str) -> String {
+    execution_page(execution_arn).map(|page| format!("; {page}")).unwrap_or_default()
 }
 
 fn held(resource: &str, holder_arn: &str, alive: &str, since: Timestamp) -> Finding {
@@ -79,7 +90,7 @@ fn held(resource: &str, holder_arn: &str, alive: &str, since: Timestamp) -> Find
     Finding::blocking(
         "LOCK_HELD",
         resource,
-        format!("held by {holder_arn} since {since}{child}"),
+        format!("held by {holder_arn} since {since}{child}{}", page(alive)),
         "wait for that execution to end, or stop it, then start again",
     )
 }

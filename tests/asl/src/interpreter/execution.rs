@@ -7,7 +7,7 @@ use super::flow::Called;
 use super::queue::Event;
 use super::transition::{Transition, TransitionKind};
 use crate::error::{ApiError, Failure};
-use crate::machine::Machine;
+use crate::machine::{Machine, State};
 use crate::names::{execution_arn, is_execution_name, machine_arn, machine_name, random_name};
 use crate::{Bill, HistoryEvent, MAX_STATE_BYTES};
 use jiff::Timestamp;
@@ -87,6 +87,9 @@ pub(super) struct Execution {
     pub(super) watchers: Vec<Visit>,
     /// The history has room for its last event only.
     pub(super) is_full: bool,
+    /// Where it ended badly: the state and its input.
+    pub(super) stuck: Option<(Arc<State>, Value)>,
+    pub(super) redrives: u64,
 }
 
 impl Execution {
@@ -196,6 +199,8 @@ impl Core {
             bill: Bill { peak_state_bytes: bytes, ..Bill::default() },
             watchers: Vec::new(),
             is_full: false,
+            stuck: None,
+            redrives: 0,
         };
         self.executions.insert(arn.clone(), execution);
         self.started.push(arn.clone());
@@ -222,6 +227,49 @@ impl Core {
         }
         self.plan(now, Event::Enter(Visit { branch: root, number: visit }));
         Ok(arn)
+    }
+
+    /// RedriveExecution: an execution that ended badly enters the state in which it did once more, with the same input. A
+    /// Map begins anew, with all of its iterations.
+    pub(super) fn redrive(&mut self, arn: &str) -> Result<(), ApiError> {
+        let (root, visit, now) = (self.number(), self.number(), self.now());
+        let known = self.executions.get_mut(arn);
+        let execution = known.ok_or_else(|| ApiError::ExecutionDoesNotExist(arn.to_owned()))?;
+        let is_over = match execution.status {
+            Status::Running | Status::Succeeded => false,
+            Status::Failed | Status::TimedOut | Status::Aborted => true,
+        };
+        let (true, Some((state, input))) = (is_over && !execution.is_full, execution.stuck.take()) else {
+            return Err(ApiError::ExecutionNotRedrivable(arn.to_owned()));
+        };
+        execution.status = Status::Running;
+        (execution.stop, execution.failure) = (None, None);
+        execution.root = root;
+        execution.redrives += 1;
+        let details = json!({"redriveCount": execution.redrives});
+        let timeout = execution.machine.timeout_seconds;
+        let last_event = self.record(arn, 0, "ExecutionRedriven", details);
+        self.tell_execution(arn, TransitionKind::Started);
+        self.branches.insert(
+            root,
+            Branch {
+                execution: arn.to_owned(),
+                parent: None,
+                item: None,
+                state,
+                input,
+                entered_at: now,
+                retries: Vec::new(),
+                visit,
+                activity: Activity::Arriving,
+                last_event,
+            },
+        );
+        if let Some(number) = timeout {
+            self.plan_after(super::call::seconds(number), Event::ExecutionTimedOut(arn.to_owned()));
+        }
+        self.plan(now, Event::Enter(Visit { branch: root, number: visit }));
+        Ok(())
     }
 
     pub(super) fn branch_succeeded(&mut self, id: BranchId, output: Value) -> Called {
@@ -283,6 +331,8 @@ impl Core {
         // Set before the branches are aborted: a machine that nests itself must not come back here.
         execution.status = status;
         let root = execution.root;
+        execution.stuck =
+            self.branches.get(&root).map(|branch| (Arc::clone(&branch.state), branch.input.clone()));
         let aborted = self.abort_branch(root);
         let last_event = last_event.or(aborted).unwrap_or_default();
         self.end(arn, last_event, status, kind, details);

@@ -190,6 +190,11 @@ impl StepFunctions {
         })
     }
 
+    /// RedriveExecution: one that ended badly goes on from the state in which it did.
+    pub fn redrive_execution(&self, arn: &str) -> Result<(), ApiError> {
+        self.with(|core| core.redrive(arn))
+    }
+
     /// DescribeExecution.
     pub fn describe_execution(&self, arn: &str) -> Option<ExecutionDescription> {
         self.with(|core| core.executions.get(arn).map(Execution::describe))

@@ -15,6 +15,8 @@ use crate::house::House;
 pub enum Act {
     /// A person stops the n-th execution that was started.
     Stop(usize),
+    /// A person lets the n-th execution go on from where it ended.
+    Redrive(usize),
     /// A person starts the n-th batch.
     StartUpgrade(usize),
     /// A person takes the n-th batch back.
@@ -61,7 +63,7 @@ impl Act {
     /// Any of them.
     pub(crate) fn draw(random: &mut impl Rng, clusters: usize, batches: usize) -> Self {
         let (cluster, batch) = (random.random_range(0..clusters), random.random_range(0..batches));
-        match random.random_range(0..30) {
+        match random.random_range(0..33) {
             0..=4 => Self::Stop(random.random_range(0..6)),
             5..=7 => Self::StartUpgrade(batch),
             8 | 9 => Self::StartRollback(batch),
@@ -85,7 +87,8 @@ impl Act {
             26 => Self::WriteVersion(cluster),
             27 => Self::WritePath(cluster),
             28 => Self::RemoveRow(cluster),
-            _ => Self::Sweep,
+            29 => Self::Sweep,
+            _ => Self::Redrive(random.random_range(0..6)),
         }
     }
 
@@ -106,6 +109,7 @@ impl Act {
             | Self::Merge
             | Self::WritePath(_) => true,
             Self::Stop(_)
+            | Self::Redrive(_)
             | Self::StartUpgrade(_)
             | Self::StartRollback(_)
             | Self::StartRollout
@@ -130,6 +134,12 @@ impl Act {
                 if let Some(execution) = service.list_executions().get(n) {
                     // One that has ended stays as it is.
                     let _ = service.stop_execution(&execution.arn, "Stopped", "by a person");
+                }
+            }
+            Self::Redrive(n) => {
+                if let Some(execution) = service.list_executions().get(n) {
+                    // One that runs or has succeeded stays as it is.
+                    let _ = service.redrive_execution(&execution.arn);
                 }
             }
             Self::StartUpgrade(n) => {
