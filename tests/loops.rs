@@ -263,6 +263,7 @@ fn plan(config: Config) -> Plan {
         controls: Vec::new(),
         target_branch: "main".to_owned(),
         upgrade_spec: None,
+        resumes: None,
         config,
     }
 }

@@ -63,6 +63,9 @@ fn input(options: &RunOptions) -> Value {
     if options.dry_run {
         say("dry_run", json!(true));
     }
+    if let Some(run) = &options.resume {
+        say("resume", json!(run));
+    }
     if let Some(minutes) = options.soak_minutes {
         say("soak_minutes", json!(minutes));
     }
@@ -163,6 +166,11 @@ mod tests {
                 "request_id": "r-1", "overrides": {"FREEZE_WINDOW": "agreed"}
             })
         );
+        let resumed = options(&["--batch", "test", "--target-version", "1.30.5", "--resume", "run-1"]);
+        assert_eq!(
+            input(&resumed),
+            json!({"batch_id": "test", "target_version": "1.30.5", "resume": "run-1"})
+        );
         let rollout = options(&["--all-batches", "--target-version", "1.30.5"]);
         assert_eq!(input(&rollout), json!({"target_version": "1.30.5"}));
     }
@@ -172,6 +180,8 @@ mod tests {
         for arguments in [
             &["--target-version", "1.30.5"][..],
             &["--batch", "a b", "--target-version", "1.30.5"],
+            &["--batch", "a", "--target-version", "1.30.5", "--resume", "run-1", "--dry-run"],
+            &["--batch", "a", "--target-version", "1.30.5", "--resume", "no run"],
             &["--batch", "a", "--all-batches", "--target-version", "1.30.5"],
             &["--all-batches", "--dry-run", "--target-version", "1.30.5"],
             &["--batch", "a", "--target-version", "1.30.5", "--soak-minutes", "0"],

@@ -70,7 +70,7 @@ pub use freeze::FreezeWindow;
 pub use grouping::{Group, MrStrategy};
 pub use id::{BatchId, ClusterId, InvalidName, RequestId, RunId};
 pub use merge_request::{Direction, FileContent, MergeRequest, MergeRequestState, Proposal};
-pub use plan::{MAX_CLUSTERS, Pace, Plan, PlannedCluster, child_name};
+pub use plan::{MAX_CLUSTERS, Pace, Plan, PlannedCluster, Resumed, child_name};
 pub use progress::{NextStep, Phase, Progress};
 pub use reading::{Reading, Unread};
 pub use status::ClusterStatus;

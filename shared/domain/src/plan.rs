@@ -44,8 +44,20 @@ pub struct Plan {
     /// Settings that change together with the version.
     #[serde(default)]
     pub upgrade_spec: Option<UpgradeSpec>,
+    /// The run that this one goes on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumes: Option<Resumed>,
     /// The configuration as it was when the run started.
     pub config: Config,
+}
+
+/// A run that ended after its merge, and that another one goes on with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// The run.
+    pub run_id: RunId,
+    /// The one that began: whose marks workloads carry. The same, unless it went on with another one itself.
+    pub first: RunId,
 }
 
 /// One cluster's part.
@@ -84,6 +96,11 @@ impl Plan {
     /// One cluster's part.
     pub fn cluster(&self, id: &ClusterId) -> Option<&PlannedCluster> {
         self.clusters.iter().find(|planned| planned.record.cluster_id == *id)
+    }
+
+    /// The run whose marks on workloads are this run's own.
+    pub fn marks(&self) -> &RunId {
+        self.resumes.as_ref().map_or(&self.run_id, |resumed| &resumed.first)
     }
 
     /// The run whose changes are taken back when this cluster goes back; `None` where nobody knows it.
@@ -245,6 +262,7 @@ pub(crate) mod fixtures {
             controls: Vec::new(),
             target_branch: "main".into(),
             upgrade_spec: None,
+            resumes: None,
             config: Config::default(),
         }
     }

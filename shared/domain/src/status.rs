@@ -55,7 +55,8 @@ impl ClusterStatus {
             S::PreCheckRunning => &[S::PreCheckPassed, S::PreCheckFailed],
             S::MrCreated => &[S::Upgrading, S::Pending],
             S::Upgrading => &[S::PostCheckRunning, S::RollbackRequired],
-            S::PostCheckRunning => &[S::Healthy, S::RollbackRequired],
+            // A run that goes on with one that ended in its post-checks follows Flux and the restarts once more.
+            S::PostCheckRunning => &[S::Healthy, S::RollbackRequired, S::Upgrading],
             // A healthy cluster starts over with the next upgrade, or a person asks for the way back.
             S::Healthy => &[S::PreCheckRunning, S::RollbackRequired],
             S::RollbackRequired => &[S::FailedUpgradeRolledBack],

@@ -35,6 +35,7 @@ pub(crate) fn upgrade(
         controls: Vec::new(),
         target_branch,
         upgrade_spec: None,
+        resumes: None,
         config,
     }
 }
@@ -71,6 +72,7 @@ pub(crate) fn rollback(
         controls: Vec::new(),
         target_branch,
         upgrade_spec: None,
+        resumes: None,
         config,
     };
     (plan, without)

@@ -10,6 +10,7 @@
 //! stays.
 
 mod locking;
+mod resume;
 mod rollback;
 
 use std::collections::BTreeMap;
@@ -81,6 +82,8 @@ struct UpgradeInput {
     request_id: Option<RequestId>,
     /// Settings that change together with the version.
     upgrade_spec: Option<UpgradeSpec>,
+    /// A run that ended after its merge: this one goes on with it.
+    resume: Option<RunId>,
 }
 
 /// What the machine does next.
@@ -89,6 +92,8 @@ struct UpgradeInput {
 pub enum Decision {
     /// Go on.
     Go,
+    /// Go on from the merge: an earlier run came that far.
+    Resume,
     /// A gate says no; nothing was written.
     Refuse,
     /// Every cluster is at the target already.
@@ -166,6 +171,9 @@ impl PlanBatch {
                 self.started_before("batch-upgrade", &run, request_id, &execution_arn, &config).await?
         {
             return Ok(told);
+        }
+        if let Some(earlier) = &input.resume {
+            return self.resume(run, execution_arn, &input, earlier).await;
         }
         for row in &rows {
             // One sentence that names the field a person typed, the cluster and the way out.
@@ -382,7 +390,8 @@ fn orphans(rows: &[ClusterRecord]) -> Vec<Finding> {
                 "UNFINISHED_RUN",
                 row.cluster_id.as_str(),
                 format!("its status is {}, and no live run owns it", row.status),
-                "look at the last run of this batch; docs/runbook.md says how to bring the cluster to a told state",
+                "look at the last run of this batch: start again with \"resume\": \"<its name>\" to go on from its merge, \
+                 or bring the cluster to a told state as docs/runbook.md says",
             )
         })
         .collect()

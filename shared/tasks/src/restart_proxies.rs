@@ -74,7 +74,7 @@ impl Task for RestartProxies {
             .cluster(&cluster_id)
             .ok_or_else(|| TaskError::rejected(format!("cluster {cluster_id} is not in the plan")))?;
         let (row, target, policy) = (&planned.record, planned.to(direction), &plan.config.policy);
-        let mark = restart::mark(&run.run_id, direction);
+        let mark = restart::mark(plan.marks(), direction);
         let first = format!("canaries#{cluster_id}#{}", direction.as_str());
         let known: Option<Canaries> = self.ledger.read(&run.run_id, &first).await?;
 

@@ -144,7 +144,12 @@ impl Sweep {
         let run = dead(held);
         let why = format!("its execution {} ended in the middle", held.execution_arn);
         let Some(plan) = &remains.plan else {
-            // It died while it took its locks.
+            // It died while it took its locks. Where it was about to go on with another run, clusters are in the middle:
+            // they stay behind the lock until somebody goes on with them.
+            let rows = ledger.batches.batch(&run.batch_id).await.context("read registry")?;
+            if rows.iter().any(|row| row.status.needs_an_owner()) {
+                return Ok(Swept::Waits);
+            }
             ledger.audit(&run, Self::NAME, format!("{why}, before anything was planned")).await?;
             self.settle.locks.release(&held.lease).await.context("release the locks")?;
             return Ok(Swept::Buried);

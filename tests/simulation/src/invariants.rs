@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use guard_domain::{BatchId, ClusterId, ClusterRecord, ClusterStatus as S, Direction, IstioVersion, RunId};
+use guard_domain::{
+    BatchId, ClusterId, ClusterRecord, ClusterStatus as S, Direction, IstioVersion, Plan, RunId,
+};
 use guard_tasks::ledger::{MergeRequestEntry, OutcomeEntry, SoakEntry};
 use guard_tasks::{AuditEntry, Lease, RunRecords as _, StatusMove, TaskError, VersionChange};
 use serde_json::Value;
@@ -48,6 +50,8 @@ pub struct Seen<'a> {
     rows: Vec<ClusterRecord>,
     audit: BTreeMap<RunId, Vec<AuditEntry>>,
     records: BTreeMap<RunId, Vec<(String, Value)>>,
+    /// Runs that went on with another one, and the one that began.
+    began: BTreeMap<RunId, RunId>,
     /// Clusters whose row a person wrote: its status is theirs.
     by_hand: BTreeSet<ClusterId>,
     /// Something else than GUARD changed clusters or their files: what runs there says nothing about GUARD.
@@ -65,12 +69,18 @@ pub async fn broken(house: &House, fleet: &Fleet, has_meddlers: bool) -> Result<
     let by_hand = by_hand.collect();
     let mut audit = BTreeMap::new();
     let mut records = BTreeMap::new();
+    let mut began = BTreeMap::new();
     for run in runs {
         audit.insert(run.clone(), house.store.audit_log(&run).await?);
+        if let Some(plan) = house.store.entry(&run, "plan").await?
+            && let Ok(Plan { resumes: Some(resumed), .. }) = serde_json::from_value(plan)
+        {
+            began.insert(run.clone(), resumed.first);
+        }
         records.insert(run.clone(), house.store.entries(&run, "").await?);
     }
     let rows = house.store.clusters();
-    let seen = Seen { house, fleet, history, rows, audit, records, by_hand, has_meddlers };
+    let seen = Seen { house, fleet, history, rows, audit, records, began, by_hand, has_meddlers };
     let found = ALL
         .iter()
         .flat_map(|(invariant, check)| check(&seen).into_iter().map(|what| Broken { invariant, what }));
@@ -256,7 +266,9 @@ fn restarted_once(seen: &Seen) -> Vec<String> {
             S::RollbackRequired => Direction::Rollback,
             _ => continue,
         };
-        ways.insert((&change.cluster_id, &lease.run_id, direction));
+        // A run that goes on with another one goes its way.
+        let run = seen.began.get(&lease.run_id).unwrap_or(&lease.run_id);
+        ways.insert((&change.cluster_id, run, direction));
     }
     let mut broken = Vec::new();
     for id in seen.house.world.cluster_ids() {
@@ -296,6 +308,8 @@ fn back_or_held(seen: &Seen) -> Vec<String> {
                     broken.push(format!("{id} is {} and nobody holds it", row.status));
                     continue;
                 };
+                // One that died while it was about to go on with another one has nothing to say: the other has.
+                let run = if seen.has_entry(&run, "plan") { run } else { seen.last_of(id).unwrap_or(run) };
                 let outcome: Option<OutcomeEntry> = seen.entry(&run, "outcome");
                 let word = outcome.map(|outcome| outcome.outcome).unwrap_or_default();
                 if !["stopped", "rollback_failed"].contains(&word.as_str()) {
@@ -315,6 +329,12 @@ fn back_or_held(seen: &Seen) -> Vec<String> {
 }
 
 impl Seen<'_> {
+    /// The run that moved a cluster last.
+    fn last_of(&self, id: &ClusterId) -> Option<RunId> {
+        let moves: Vec<_> = self.moves().filter(|(_, change)| change.cluster_id == *id).collect();
+        moves.last().map(|(lease, _)| lease.run_id.clone())
+    }
+
     /// What runs in a cluster that is said to be at its current version.
     fn elsewhere(&self, row: &ClusterRecord) -> Option<String> {
         let cluster = self.house.world.cluster(row.cluster_id.as_str())?;
@@ -446,7 +466,7 @@ fn moves_are_explained(seen: &Seen) -> Vec<String> {
             S::PreCheckPassed | S::PostCheckRunning | S::FailedUpgradeRolledBack => &[&own],
             S::PreCheckFailed => &[&own, "settled as "],
             S::MrCreated => &["opened upgrade merge request ", "withdrew ", "merged: "],
-            S::Upgrading => &["merged: "],
+            S::Upgrading => &["merged: ", "goes on with run "],
             S::Healthy | S::Pending => &["settled as "],
             S::RollbackRequired => &[&own, "planned the way back ", "taking back "],
         };

@@ -1,7 +1,7 @@
 //! Commands that start or follow a run.
 
 use clap::{ArgGroup, Args};
-use guard_domain::{BatchId, IstioVersion};
+use guard_domain::{BatchId, IstioVersion, RunId};
 
 use super::version;
 use crate::failure::Failure;
@@ -12,6 +12,7 @@ use crate::failure::Failure;
 Examples:
   guard run --batch test --target-version 1.30.5 --dry-run --wait
   guard run --batch prod-wave-1 --target-version 1.30.5 --reason 'CVE-2026-1234' --wait
+  guard run --batch prod-wave-1 --target-version 1.30.5 --resume prod-wave-1-1.30.5-20261128T030000Z --wait
   guard run --all-batches --target-version 1.30.5
 
 With --wait the exit code is the run's own: 0 healthy, 3 a gate failed, 4 rolled back, 5 or 6 a person must look.
@@ -32,6 +33,10 @@ pub(crate) struct RunOptions {
     /// Check everything and show the diff; write nothing anywhere
     #[arg(long, conflicts_with = "all_batches")]
     pub(crate) dry_run: bool,
+
+    /// Go on with this run, which ended after its merge: nothing is proposed anew, and no workload is restarted twice
+    #[arg(long, value_name = "RUN", value_parser = RunId::parse, conflicts_with_all = ["all_batches", "dry_run"])]
+    pub(crate) resume: Option<RunId>,
 
     /// Soak this long instead of what the configuration says
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=43_200))]

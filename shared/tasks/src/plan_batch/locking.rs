@@ -14,8 +14,9 @@ impl PlanBatch {
         let ids: Vec<_> = plan.clusters.iter().map(|c| c.record.cluster_id.clone()).collect();
         let now = self.ledger.clock.now();
         let mut replacing: Option<String> = None;
-        // Twice: once plainly, once in place of a holder that was found dead. A third holder means a race: say so.
-        for _ in 0..2 {
+        // Once plainly, then in place of a holder that was found dead, and of the one that this one was about to replace
+        // when it died. One more holder means a race: say so.
+        for _ in 0..3 {
             let asked = self
                 .locks
                 .acquire(&plan.run_id, &plan.execution_arn, &plan.batch_id, &ids, replacing.as_deref(), now)
@@ -56,7 +57,12 @@ impl PlanBatch {
         if remains.is_settled() {
             // What waits for a person keeps its lock: looked at before it is taken, not after.
             let rows = self.ledger.batches.batch(&plan.batch_id).await.context("read registry")?;
-            let orphans = orphans(&rows);
+            let mut orphans = orphans(&rows);
+            // One that is gone on with is taken over as it is, and so is one that died while it was about to do so.
+            let is_resumed = plan.resumes.as_ref().is_some_and(|resumed| resumed.run_id == run_id);
+            if is_resumed || (plan.resumes.is_some() && remains.plan.is_none()) {
+                orphans.clear();
+            }
             if !orphans.is_empty() || quiet.is_none() {
                 return Ok(orphans);
             }

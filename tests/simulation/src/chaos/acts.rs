@@ -17,6 +17,8 @@ pub enum Act {
     Stop(usize),
     /// A person lets the n-th execution go on from where it ended.
     Redrive(usize),
+    /// A person goes on with the n-th run.
+    Resume(usize),
     /// A person starts the n-th batch.
     StartUpgrade(usize),
     /// A person takes the n-th batch back.
@@ -63,7 +65,7 @@ impl Act {
     /// Any of them.
     pub(crate) fn draw(random: &mut impl Rng, clusters: usize, batches: usize) -> Self {
         let (cluster, batch) = (random.random_range(0..clusters), random.random_range(0..batches));
-        match random.random_range(0..33) {
+        match random.random_range(0..37) {
             0..=4 => Self::Stop(random.random_range(0..6)),
             5..=7 => Self::StartUpgrade(batch),
             8 | 9 => Self::StartRollback(batch),
@@ -88,13 +90,14 @@ impl Act {
             27 => Self::WritePath(cluster),
             28 => Self::RemoveRow(cluster),
             29 => Self::Sweep,
+            30..=33 => Self::Resume(random.random_range(0..3)),
             _ => Self::Redrive(random.random_range(0..6)),
         }
     }
 
     /// Whether somebody starts something.
     pub(crate) fn is_a_start(self) -> bool {
-        matches!(self, Self::StartUpgrade(_) | Self::StartRollback(_) | Self::StartRollout)
+        matches!(self, Self::Resume(_) | Self::StartUpgrade(_) | Self::StartRollback(_) | Self::StartRollout)
     }
 
     /// Whether it changes what runs in clusters, or Git, past GUARD.
@@ -109,6 +112,7 @@ impl Act {
             | Self::Merge
             | Self::WritePath(_) => true,
             Self::Stop(_)
+            | Self::Resume(_)
             | Self::Redrive(_)
             | Self::StartUpgrade(_)
             | Self::StartRollback(_)
@@ -140,6 +144,18 @@ impl Act {
                 if let Some(execution) = service.list_executions().get(n) {
                     // One that runs or has succeeded stays as it is.
                     let _ = service.redrive_execution(&execution.arn);
+                }
+            }
+            Self::Resume(n) => {
+                let all = service.list_executions();
+                let runs = all
+                    .iter()
+                    .filter(|one| one.machine == "batch-upgrade" && one.input["batch_id"].is_string());
+                if let Some(run) = runs.collect::<Vec<_>>().get(n) {
+                    let batch = &run.input["batch_id"];
+                    let input =
+                        json!({"batch_id": batch, "target_version": fleet.target, "resume": run.name});
+                    let _ = service.start_execution("batch-upgrade", Some(&format!("on-{started}")), input);
                 }
             }
             Self::StartUpgrade(n) => {
