@@ -270,6 +270,24 @@ async fn again(taken: &Taken) {
     }
 }
 
+/// A run that was stopped in its soak is gone on with.
+async fn resumed(taken: &Taken) {
+    let house = House::new(&Fleet::quick(1, 1).unwrap()).unwrap();
+    let root = house.start("batch-upgrade", "run-1", upgrade()).unwrap();
+    let service = house.service.clone();
+    house.observe(move |transition| {
+        if transition.kind == TransitionKind::Entered && is_at(transition, "Soak") {
+            service.stop_execution(&root, "Stopped", "by a person").unwrap();
+        }
+    });
+    house.run().await;
+    house.sweep().await.unwrap();
+    taken.watch(&house);
+    let mut input = upgrade();
+    input["resume"] = "run-1".into();
+    house.run_one("batch-upgrade", "run-2", input).await.unwrap();
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn every_edge_is_taken() {
     let taken = Taken::default();
@@ -282,6 +300,7 @@ async fn every_edge_is_taken() {
     taken.input("batch-upgrade", json!({"batch_id": "test", "target_version": "1.29.8"})).await;
     taken.input("batch-rollback", back()).await;
     again(&taken).await;
+    resumed(&taken).await;
 
     let known: BTreeSet<String> = machines()
         .unwrap()

@@ -28,6 +28,7 @@ over_tables! {
     a_release_whose_reply_was_lost_is_done,
     a_request_that_arrives_twice_counts_once,
     what_is_refused_for_now_has_not_happened,
+    a_renewal_that_stopped_anywhere_is_completed,
     a_claim_that_stopped_anywhere_is_completed,
     a_claim_that_stopped_is_replaced_when_its_run_is_dead,
     a_release_that_stopped_anywhere_is_completed,
@@ -241,6 +242,22 @@ async fn what_is_refused_for_now_has_not_happened(tables: &Tables) {
     }
     tables.move_status(&held, &change).await.unwrap();
     assert_eq!(history(tables).await, ["1.29.3", "1.30.5"]);
+    assert_calm(tables).await;
+}
+
+/// The batch's row comes first: whoever reads it then renews what is left, and the first lease is refused all the time.
+async fn a_renewal_that_stopped_anywhere_is_completed(tables: &Tables) {
+    let first = lease(acquire(tables).await.unwrap());
+    for nth in 2..=4 {
+        let held = tables.leases().await.unwrap().pop().unwrap().unwrap();
+        tables.network.plan("UpdateItem", nth, Event::Gone);
+        is_transient(tables.renew(&held.lease).await);
+        tables.network.back();
+        assert_eq!(tables.confirm(&first).await.unwrap_err().name, ErrorName::Conflict);
+        let held = tables.leases().await.unwrap().pop().unwrap().unwrap();
+        let renewed = tables.renew(&held.lease).await.unwrap();
+        assert_locks(tables, 4, renewed.fence.0, Some("arn:a")).await;
+    }
     assert_calm(tables).await;
 }
 

@@ -14,6 +14,7 @@ contract! {
     a_run_that_asks_for_more_gets_a_new_fence_for_all,
     fences_are_above_those_of_every_row,
     only_the_lease_itself_releases,
+    a_renewed_lease_refuses_the_old_one,
     a_lease_that_was_never_given_is_confirmed_by_nobody,
     whoever_holds_a_batch_is_listed_with_the_newest_lease,
     two_hundred_clusters_are_taken_and_freed,
@@ -110,6 +111,31 @@ async fn only_the_lease_itself_releases(stores: &Stores<'_>) {
     assert_eq!(taken(take_batch(stores, "b", "other", &["c1"], None).await), by("cluster#c1", "arn:a"));
     stores.release(&held).await.unwrap();
     lease(take_batch(stores, "b", "other", &["c1"], None).await);
+}
+
+async fn a_renewed_lease_refuses_the_old_one(stores: &Stores<'_>) {
+    stores.write_rows(&[row("c1")]).await;
+    let old = lease(take(stores, "a", &["c1", "c2"], None).await);
+    let new = stores.renew(&old).await.unwrap();
+    assert!(new.fence > old.fence && new.run_id == old.run_id && new.batch_id == old.batch_id);
+    let checks = step(S::Pending, S::PreCheckRunning, None);
+    for refused in [
+        stores.confirm(&old).await,
+        stores.move_status(&old, &checks).await,
+        stores.put(&old, "plan", None, &serde_json::json!(1)).await,
+        stores.renew(&old).await.map(|_| ()),
+    ] {
+        assert_eq!(refused.unwrap_err().name, ErrorName::Conflict);
+    }
+    stores.release(&old).await.unwrap();
+    stores.confirm(&new).await.unwrap();
+    stores.move_status(&new, &checks).await.unwrap();
+    let held = HeldLease { lease: new.clone(), execution_arn: "arn:a".to_owned() };
+    assert_eq!(stores.leases().await.unwrap(), [Ok(held)]);
+    assert_eq!(taken(take_batch(stores, "b", "other", &["c2"], None).await), by("cluster#c2", "arn:a"));
+    stores.release(&new).await.unwrap();
+    assert!(lease(take_batch(stores, "b", "other", &["c2"], None).await).fence > new.fence);
+    assert_eq!(stores.renew(&new).await.unwrap_err().name, ErrorName::Conflict);
 }
 
 async fn a_lease_that_was_never_given_is_confirmed_by_nobody(stores: &Stores<'_>) {

@@ -6,7 +6,9 @@
 //! left alone.
 //!
 //! Safe to run twice, also at the same time, and beside a fresh start: everything is written under the dead run's own
-//! lease, which refuses once another run has taken over. Where Step Functions cannot be asked nothing is done.
+//! lease, which refuses once another run has taken over. A dead run's lease is renewed before anything else: its old one,
+//! with which a redriven execution would come back, and the lease of a second sweep are refused. Where Step Functions cannot
+//! be asked nothing is done.
 
 use std::sync::Arc;
 
@@ -141,15 +143,20 @@ impl Sweep {
     /// Brings a dead run to its end.
     async fn bury(&self, held: &HeldLease, remains: &Remains) -> Result<Swept, TaskError> {
         let ledger = &self.settle.ledger;
-        let run = dead(held);
-        let why = format!("its execution {} ended in the middle", held.execution_arn);
-        let Some(plan) = &remains.plan else {
-            // It died while it took its locks. Where it was about to go on with another run, clusters are in the middle:
-            // they stay behind the lock until somebody goes on with them.
-            let rows = ledger.batches.batch(&run.batch_id).await.context("read registry")?;
+        if remains.plan.is_none() {
+            // It died while it took its locks. Where it was about to go on with another run, clusters are in the middle: they
+            // stay behind the lock until somebody goes on with them.
+            let rows = ledger.batches.batch(&held.lease.batch_id).await.context("read registry")?;
             if rows.iter().any(|row| row.status.needs_an_owner()) {
                 return Ok(Swept::Waits);
             }
+        }
+        // From here on nothing that the run itself has left, or that somebody redrives, writes any more.
+        let lease = self.settle.locks.renew(&held.lease).await.context("renew the locks")?;
+        let held = &HeldLease { lease, execution_arn: held.execution_arn.clone() };
+        let run = dead(held);
+        let why = format!("its execution {} ended in the middle", held.execution_arn);
+        let Some(plan) = &remains.plan else {
             ledger.audit(&run, Self::NAME, format!("{why}, before anything was planned")).await?;
             self.settle.locks.release(&held.lease).await.context("release the locks")?;
             return Ok(Swept::Buried);
@@ -182,7 +189,7 @@ impl Sweep {
     /// Nobody waits for these any more, and nobody is to be reminded by them.
     async fn forget_tokens(&self, run: &RunRef) -> Result<(), TaskError> {
         let open = self.tokens.open_tokens().await.context("list open task tokens")?;
-        for token in open.iter().filter(|token| token.lease == run.lease()) {
+        for token in open.iter().filter(|token| token.lease.run_id == run.run_id) {
             self.tokens.drop_token(token).await.context("drop the task token")?;
         }
         Ok(())

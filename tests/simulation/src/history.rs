@@ -54,6 +54,15 @@ impl History {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(written);
     }
 
+    /// What a lease held is held by its successor.
+    pub(crate) fn renewed(&self, before: &Lease, lease: &Lease) {
+        let took = self.all().into_iter().rev().find_map(|written| match written {
+            Written::Took { lease, clusters } if lease == *before => Some(clusters),
+            _ => None,
+        });
+        self.add(Written::Took { lease: lease.clone(), clusters: took.unwrap_or_default() });
+    }
+
     /// What was written so far.
     pub(crate) fn all(&self) -> Vec<Written> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()

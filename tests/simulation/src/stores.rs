@@ -147,6 +147,17 @@ impl Locks for Stores {
         self.call(format!("confirm lock of {}", lease.batch_id), || self.memory.confirm(lease)).await
     }
 
+    async fn renew(&self, lease: &Lease) -> Result<Lease, TaskError> {
+        self.call(format!("renew locks of {}", lease.batch_id), || {
+            Box::pin(async move {
+                let renewed = self.memory.renew(lease).await?;
+                self.history.renewed(lease, &renewed);
+                Ok(renewed)
+            })
+        })
+        .await
+    }
+
     async fn release(&self, lease: &Lease) -> Result<(), TaskError> {
         self.call(format!("release locks of {}", lease.batch_id), || {
             Box::pin(async move {

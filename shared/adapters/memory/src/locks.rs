@@ -60,6 +60,20 @@ impl Locks for MemoryStore {
         self.tables().check_fence(lease, &batch_lock(&lease.batch_id))
     }
 
+    async fn renew(&self, lease: &Lease) -> Result<Lease, TaskError> {
+        let mut tables = self.tables();
+        tables.check_fence(lease, &batch_lock(&lease.batch_id))?;
+        let renewed = Lease { fence: Fence(lease.fence.0 + 1), ..lease.clone() };
+        for row in tables.locks.values_mut() {
+            if row.fence == lease.fence.0
+                && row.holder.as_ref().is_some_and(|holder| holder.run_id == lease.run_id.as_str())
+            {
+                row.fence = renewed.fence.0;
+            }
+        }
+        Ok(renewed)
+    }
+
     async fn release(&self, lease: &Lease) -> Result<(), TaskError> {
         for row in self.tables().locks.values_mut() {
             if row.fence == lease.fence.0

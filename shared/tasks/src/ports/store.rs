@@ -123,6 +123,11 @@ pub trait Locks: Send + Sync {
     /// Re-reads the fence consistently. `Conflict` when another run has taken over: asked before every outward write.
     async fn confirm(&self, lease: &Lease) -> Result<(), TaskError>;
 
+    /// Gives all that this lease holds a fresh fence, and the holder a new lease: whoever has the old one writes nothing any
+    /// more. `Conflict` when the lease does not hold its batch. An error in between leaves the batch's row renewed; renewing
+    /// what it tells then completes it.
+    async fn renew(&self, lease: &Lease) -> Result<Lease, TaskError>;
+
     /// Frees what this lease holds. Nothing to free is a success. The fence stays.
     async fn release(&self, lease: &Lease) -> Result<(), TaskError>;
 }

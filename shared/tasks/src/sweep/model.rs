@@ -85,6 +85,7 @@ struct Run {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Sweeping {
     Idle,
+    Renew(usize, u8),
     Withdraw(usize, u8),
     Status(usize, u8),
     Note(usize, u8),
@@ -99,6 +100,8 @@ struct State {
     runs: [Run; 2],
     sweeps: [Sweeping; 2],
     stops_left: u8,
+    /// Sweeps that may renew a lock: enough for both to come in each other's way, and no more.
+    renewals_left: u8,
     /// A write was made by a run that did not hold the lock.
     was_trespassed: bool,
 }
@@ -120,6 +123,7 @@ impl State {
             runs: [run.clone(), run],
             sweeps: [Sweeping::Idle; 2],
             stops_left: 2,
+            renewals_left: 3,
             was_trespassed: false,
         }
     }
@@ -278,9 +282,19 @@ impl State {
                 let to = match (run.has_outcome, self.status.needs_an_owner()) {
                     (true, true) => return None,
                     (true, false) => Sweeping::Free(of, self.fence),
-                    (false, _) => Sweeping::Withdraw(of, self.fence),
+                    (false, _) => Sweeping::Renew(of, self.fence),
                 };
                 Some(go(self.clone(), to))
+            }
+            Sweeping::Renew(of, fence) => {
+                if !self.holds(of, fence) || self.renewals_left == 0 {
+                    return Some(go(self.clone(), Sweeping::Idle));
+                }
+                let mut next = self.clone();
+                next.renewals_left -= 1;
+                next.fence += 1;
+                let fence = next.fence;
+                Some(go(next, Sweeping::Withdraw(of, fence)))
             }
             Sweeping::Withdraw(of, fence) => {
                 let Some(mut next) = self.under(rules, of, fence, |_| {}) else {

@@ -81,6 +81,30 @@ impl Locks for DynamoDb {
         if row.is_held_by(lease) { Ok(()) } else { Err(lost(lease, &resource, Some(&row))) }
     }
 
+    /// Claims the rows anew for the same holder: the batch's first, so that the old lease is refused from then on.
+    async fn renew(&self, lease: &Lease) -> Result<Lease, TaskError> {
+        let resource = batch_lock(&lease.batch_id);
+        let batch = self.lock_row(&resource).await?;
+        let Some(holder) = batch.holder.clone().filter(|_| batch.is_held_by(lease)) else {
+            return Err(lost(lease, &resource, Some(&batch)));
+        };
+        let clusters = batch.clusters.clone();
+        let mut rows = vec![batch];
+        rows.extend(self.lock_rows(&clusters).await?.into_iter().filter(|row| row.is_of(&lease.run_id)));
+        let newest = rows.iter().map(|row| row.fence).max().unwrap_or_default();
+        let fence = newest
+            .checked_add(1)
+            .ok_or_else(|| TaskError::internal(format!("the fences of {} are used up", lease.batch_id)))?;
+        let renewed = Lease { fence: Fence(fence), ..lease.clone() };
+        let claim = Claim { lease: &renewed, holder, replacing: None, clusters: &clusters };
+        for row in &rows {
+            if let Some(lost_to) = self.claim(row, &claim).await? {
+                return Err(lost(lease, &lost_to.resource, Some(&lost_to)));
+            }
+        }
+        Ok(renewed)
+    }
+
     async fn release(&self, lease: &Lease) -> Result<(), TaskError> {
         let batch = self.lock_row(&batch_lock(&lease.batch_id)).await?;
         if !batch.is_held_by(lease) {
