@@ -19,7 +19,9 @@ use crate::holder::{Holder, Remains, holder};
 use crate::ledger::{RunRef, UPGRADE};
 use crate::settle::{Outcome, Settle};
 use crate::task::Task;
-use crate::{Context, ErrorName, ExecutionReader, HeldLease, LeaseReader, TaskError, TokenStore};
+use crate::{
+    Context, ErrorName, ExecutionReader, HeldLease, LeaseReader, PayloadSchema, TaskError, TokenStore,
+};
 
 /// The task.
 pub struct Sweep {
@@ -124,6 +126,7 @@ impl Sweep {
     async fn bury(&self, held: &HeldLease, remains: &Remains) -> Result<Swept, TaskError> {
         let ledger = &self.settle.ledger;
         let run = RunRef {
+            schema: PayloadSchema::CURRENT,
             run_id: held.lease.run_id.clone(),
             batch_id: held.lease.batch_id.clone(),
             fence: held.lease.fence,
