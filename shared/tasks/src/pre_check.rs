@@ -305,8 +305,9 @@ impl Task for PreCheck {
         } else {
             ClusterStatus::PreCheckFailed
         };
-        self.ledger.advance(&run, &cluster_id, status, None, None).await?;
+        // The line first: a status that nothing explains is all that is left of a run that dies between the two.
         self.ledger.audit(&run, Self::NAME, words).await?;
+        self.ledger.advance(&run, &cluster_id, status, None, None).await?;
         Ok(Output { cluster_id, verdict, reason })
     }
 }
