@@ -29,9 +29,9 @@ pub struct House {
     pub service: StepFunctions,
     /// istioctl, which is not there until somebody installs it.
     pub analyzer: Analyzer,
-    functions: Functions,
-    faults: Arc<Faults>,
-    history: History,
+    pub(crate) functions: Functions,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) history: History,
     planted: Planted,
     webhook: OnceLock<Webhook>,
 }
