@@ -4,7 +4,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-gitlab test-kubectl test-stores test-stores-dynamodb-local live e2e bench-lambda bench-sizes coverage \
-	bench judge chaos fuzz lint lint-machines lint-infra generate ci build package deploy layer-istioctl clean
+	bench judge chaos fuzz lint lint-machines lint-infra generate record ci build package deploy layer-istioctl clean
 
 CARGO ?= cargo
 ROOT := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
@@ -81,9 +81,9 @@ bench-sizes: ## Put a batch of 75 clusters and a cluster of 1,500 workloads thro
 
 # Both halves of the seeds, and both journeys, run beside each other.
 SEEDS ?= 10000
-chaos: ## Fail every call of two journeys in every way, then play odd stories by seed: [SEEDS=10000]
+chaos: ## Fail every call of two journeys in every way, cut every recorded run everywhere, then play odd stories by seed: [SEEDS=10000]
 	@GUARD_CHAOS=all GUARD_CHAOS_SEEDS=$(SEEDS) $(CARGO) test -q --profile chaos --workspace \
-		--test crash_everywhere --test chaos --no-fail-fast -- --nocapture
+		--test crash_everywhere --test chaos --test replay --no-fail-fast -- --nocapture
 
 fuzz: ## Fuzz the edit of Flux files for a minute: [SECONDS_EACH=60]; installs cargo-fuzz once, needs a C++ compiler
 	@$(ROOT)/scripts/fuzz
@@ -102,6 +102,9 @@ lint-infra: ## Ask cfn-lint about the templates of infra/
 
 generate: ## Make the generated files again: schemas, drawings, docs/cli.md, bodies of notifications, texts of merge requests
 	@UPDATE=1 $(CARGO) test -q --workspace --test generated --test bodies --test texts
+
+record: ## Record what this release does, once, for tests/replay: files that are there are never made again
+	@RECORD=1 $(CARGO) test -q --workspace --test replay this_release_is_recorded
 
 ci: lint lint-machines lint-infra test test-stores test-gitlab test-kubectl demo ## What a merge needs: all lints, all tests but e2e, demo
 

@@ -141,8 +141,8 @@ async fn a_chain_of_runs_restarts_nobody_twice() {
     }
     // The first one was gone on with: only the last one can be.
     let late = house.run_one("batch-upgrade", "late", resume("run-1")).await.unwrap();
-    let (word, cause) = end(&house, &late);
-    assert!(word == "GateFailed" && cause.contains("UNFINISHED_RUN"), "{word}: {cause}");
+    let (ended, cause) = end(&house, &late);
+    assert!(ended == "GateFailed" && cause.contains("UNFINISHED_RUN"), "{ended}: {cause}");
     let last = house.run_one("batch-upgrade", "run-5", resume("run-4")).await.unwrap();
     assert_eq!(end(&house, &last).0, "SUCCEEDED");
     assert!(restarts(&house).values().all(|count| *count <= 1), "{:?}", restarts(&house));
@@ -187,10 +187,10 @@ async fn what_cannot_be_gone_on_with_is_refused() {
     // Before its merge there is nothing to go on with.
     let house = stopped_at(&fleet, false, "batch-upgrade", "AwaitUpgradeMerge").await;
     let arn = house.run_one("batch-upgrade", "run-2", resume("run-1")).await.unwrap();
-    let (word, cause) = end(&house, &arn);
+    let (ended, cause) = end(&house, &arn);
     assert!(
-        word == "GateFailed" && cause.contains("CANNOT_RESUME") && cause.contains("halted"),
-        "{word}: {cause}"
+        ended == "GateFailed" && cause.contains("CANNOT_RESUME") && cause.contains("halted"),
+        "{ended}: {cause}"
     );
     assert!(house.store.held_locks().is_empty());
 }
@@ -215,8 +215,8 @@ async fn an_edited_request_is_not_gone_on_with() {
     house.run().await;
     house.observe(|_| {});
     let arn = house.run_one("batch-upgrade", "run-2", resume("run-1")).await.unwrap();
-    let (word, cause) = end(&house, &arn);
-    assert!(word == "GateFailed" && cause.contains("is not what GUARD proposed"), "{word}: {cause}");
+    let (ended, cause) = end(&house, &arn);
+    assert!(ended == "GateFailed" && cause.contains("is not what GUARD proposed"), "{ended}: {cause}");
     assert_eq!(house.store.clusters()[0].status, S::Upgrading);
     assert_eq!(house.store.held_locks().len(), 2);
 }

@@ -48,6 +48,7 @@ fn ledger(tables: &Tables) -> Ledger {
 
 fn reference(held: &Lease) -> RunRef {
     RunRef {
+        schema: guard_tasks::PayloadSchema::CURRENT,
         run_id: held.run_id.clone(),
         batch_id: held.batch_id.clone(),
         fence: held.fence,

@@ -19,6 +19,7 @@ mod meanwhile;
 mod network;
 mod records;
 mod registry;
+mod schemas;
 mod starts;
 mod statuses;
 mod subject;

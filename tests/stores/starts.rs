@@ -10,7 +10,7 @@ contract! {
     machine_batch_and_request_tell_requests_apart,
 }
 
-fn start(who: &str, at: i64) -> Start {
+pub(crate) fn start(who: &str, at: i64) -> Start {
     Start {
         machine: "batch-upgrade",
         batch_id: Some(batch("test")),

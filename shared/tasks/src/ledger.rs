@@ -15,14 +15,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    AuditEntry, BatchReader, Clock, ClusterReader, ConfigReader, Context, Fence, Lease, RunRecords,
-    StatusMove, StatusWriter, TaskError, VersionChange, draft,
+    AuditEntry, BatchReader, Clock, ClusterReader, ConfigReader, Context, Fence, Lease, PayloadSchema,
+    RunRecords, StatusMove, StatusWriter, TaskError, VersionChange, draft,
 };
 
 /// What the payload carries of a run: ids only, the details live in the run record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunRef {
+    /// The shape of this payload.
+    #[serde(default = "PayloadSchema::first")]
+    pub schema: PayloadSchema,
     /// The run: name of the execution that people started.
     pub run_id: RunId,
     /// Its batch.

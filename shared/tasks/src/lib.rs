@@ -5,6 +5,7 @@
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod entries;
 pub mod ledger;
 pub mod task;
 
@@ -51,10 +52,12 @@ mod log;
 mod merge;
 mod notices;
 mod ports;
+mod schema;
 mod start;
 
 pub use contract::Contract;
 pub use error::{Context, ErrorName, TaskError};
 pub use notices::NotifiedEntry;
 pub use ports::*;
+pub use schema::{PayloadSchema, RECORD_SCHEMA, UnknownSchema, newer_row};
 pub use task::{JsonTask, Meta, Task};

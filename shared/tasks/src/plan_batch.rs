@@ -26,8 +26,10 @@ use serde_json::Value;
 
 use crate::ledger::{Ledger, RunRef, Ticket};
 use crate::plan_batch::rollback::NestedInput;
-use crate::task::{Task, decode};
-use crate::{Context, ExecutionReader, Fence, Locks, Start, StartRegister, TaskError, draft, start};
+use crate::task::{Task, decode, decode_payload};
+use crate::{
+    Context, ExecutionReader, Fence, Locks, PayloadSchema, Start, StartRegister, TaskError, draft, start,
+};
 
 /// The task.
 pub struct PlanBatch {
@@ -134,7 +136,7 @@ impl Task for PlanBatch {
                 self.upgrade(run_id, input.execution_arn, decode("input", input.input)?).await
             }
             Machine::BatchRollback if input.input.get("run").is_some() => {
-                let nested: NestedInput = decode("input", input.input)?;
+                let nested: NestedInput = decode_payload("input", input.input)?;
                 self.nested_rollback(nested.run).await
             }
             Machine::BatchRollback => {
@@ -159,6 +161,7 @@ impl PlanBatch {
         refuse_spec(input.upgrade_spec.as_ref(), &input.target_version)?;
         let rows = self.rows(&input.batch_id, &config).await?;
         let mut run = RunRef {
+            schema: PayloadSchema::CURRENT,
             run_id: run_id.clone(),
             batch_id: input.batch_id.clone(),
             fence: Fence(0),

@@ -21,7 +21,9 @@ use crate::holder::{Holder, Remains, holder};
 use crate::ledger::{RunRef, UPGRADE};
 use crate::settle::{Outcome, Settle};
 use crate::task::Task;
-use crate::{Context, ErrorName, ExecutionReader, HeldLease, LeaseReader, TaskError, TokenStore};
+use crate::{
+    Context, ErrorName, ExecutionReader, HeldLease, LeaseReader, PayloadSchema, TaskError, TokenStore,
+};
 
 /// The task.
 pub struct Sweep {
@@ -211,6 +213,7 @@ impl Sweep {
 /// A run as its own tasks knew it.
 fn dead(held: &HeldLease) -> RunRef {
     RunRef {
+        schema: PayloadSchema::CURRENT,
         run_id: held.lease.run_id.clone(),
         batch_id: held.lease.batch_id.clone(),
         fence: held.lease.fence,

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::TaskError;
+use crate::{PayloadSchema, TaskError};
 
 /// One use case. It may run twice and may die at any point: it looks first, then acts, keyed by names derived from the
 /// run.
@@ -54,6 +54,9 @@ pub trait JsonTask: Send + Sync {
 
     /// Decodes, runs, encodes. A payload that does not decode is `Rejected` with the field's path.
     async fn invoke(&self, payload: Value) -> Result<Value, TaskError>;
+
+    /// Decodes, and does nothing: whether a payload, of an older release for instance, would be taken.
+    fn accepts(&self, payload: Value) -> Result<(), TaskError>;
 }
 
 #[async_trait]
@@ -62,14 +65,28 @@ impl<T: Task> JsonTask for T {
         T::NAME
     }
 
-    async fn invoke(&self, mut payload: Value) -> Result<Value, TaskError> {
-        let input = Meta::take(&mut payload)
-            .and_then(|_| decode::<T::Input>("payload", payload))
-            .map_err(|error| error.context(T::NAME))?;
+    async fn invoke(&self, payload: Value) -> Result<Value, TaskError> {
+        let input = input::<T>(payload)?;
         let output = self.run(input).await.map_err(|error| error.context(T::NAME))?;
         serde_json::to_value(output)
             .map_err(|error| TaskError::internal(format!("encode output: {error}")).context(T::NAME))
     }
+
+    fn accepts(&self, payload: Value) -> Result<(), TaskError> {
+        input::<T>(payload).map(drop)
+    }
+}
+
+fn input<T: Task>(mut payload: Value) -> Result<T::Input, TaskError> {
+    Meta::take(&mut payload)
+        .and_then(|_| decode_payload("payload", payload))
+        .map_err(|error| error.context(T::NAME))
+}
+
+/// Decodes what may hold a run, of whatever release.
+pub(crate) fn decode_payload<T: DeserializeOwned>(what: &str, value: Value) -> Result<T, TaskError> {
+    PayloadSchema::check(what, &value)?;
+    decode(what, value)
 }
 
 /// Decodes a JSON document. The error names the field's path and, for an unknown key, the nearest known one.
@@ -77,6 +94,11 @@ pub fn decode<T: DeserializeOwned>(what: &str, value: Value) -> Result<T, TaskEr
     if !value.is_object() {
         return Err(TaskError::rejected(format!("{what}: expected a JSON object, got {}", kind(&value))));
     }
+    decode_any(what, value)
+}
+
+/// The same of any JSON value.
+pub(crate) fn decode_any<T: DeserializeOwned>(what: &str, value: Value) -> Result<T, TaskError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let place = if path == "." { what.to_owned() } else { format!("{what}.{path}") };

@@ -12,6 +12,8 @@ use guard_asl::{Attempt, AttemptFault, Invocation};
 use guard_tasks::{ErrorName, TaskError};
 use jiff::Timestamp;
 
+use crate::recorder::Recorder;
+
 /// Something about to happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Occasion {
@@ -112,6 +114,8 @@ impl From<NoReply> for TaskError {
 /// The hook, and what it needs to know of the moment.
 pub(crate) struct Faults {
     hook: Option<Arc<dyn FaultHook>>,
+    /// Told of everything that changes something.
+    pub(crate) recorder: Recorder,
     invocation: Mutex<Option<Invocation>>,
     calls: AtomicU64,
     /// Calls of all invocations, by system.
@@ -125,6 +129,7 @@ impl Faults {
     pub(crate) fn new(hook: Option<Arc<dyn FaultHook>>) -> Self {
         Self {
             hook,
+            recorder: Recorder::default(),
             invocation: Mutex::default(),
             calls: AtomicU64::new(0),
             totals: Mutex::default(),

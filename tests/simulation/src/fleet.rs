@@ -28,7 +28,7 @@ pub struct FluxFile {
 /// A fleet that cannot be made, in words for the person who asked for it.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct FleetError(String);
+pub struct FleetError(pub(crate) String);
 
 /// World, registry and configuration that belong together.
 #[derive(Debug, Clone)]

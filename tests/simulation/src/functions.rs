@@ -107,6 +107,11 @@ impl Functions {
         Self { world: world.clone(), faults: Arc::clone(faults), clocks: clocks.clone(), tasks }
     }
 
+    /// One of them by its name.
+    pub(crate) fn task(&self, name: &str) -> Option<&dyn JsonTask> {
+        self.tasks.get(&function_arn(name)).map(AsRef::as_ref)
+    }
+
     /// Runs it once; `None` when it dies on the way.
     async fn run(&self, invocation: &Invocation) -> Option<Result<Value, FunctionError>> {
         let Some(task) = self.tasks.get(&invocation.function) else {
@@ -138,6 +143,7 @@ impl TaskRunner for Functions {
         self.world.advance_to(invocation.at);
         self.clocks.begin(&invocation.function);
         let fault = self.faults.begin(&invocation);
+        self.faults.recorder.invoked(&invocation);
         let outcome = match fault {
             // Of an invocation there is no older copy anywhere.
             None | Some(Fault::IsSlow | Fault::IsStale) => self.run(&invocation).await,
@@ -153,6 +159,7 @@ impl TaskRunner for Functions {
             Some(Fault::Dies) => None,
         };
         let outcome = outcome.unwrap_or_else(|| Err(failed(UNKNOWN, "the function died")));
+        self.faults.recorder.replied(&invocation, &outcome);
         let (calls, waited) = self.faults.spent();
         let calls = u32::try_from(calls).unwrap_or(u32::MAX);
         let late = if fault == Some(Fault::IsSlow) { TOO_LONG } else { Duration::ZERO };

@@ -48,8 +48,8 @@ pub struct House {
     pub service: StepFunctions,
     /// istioctl, which is not there until somebody installs it.
     pub analyzer: Analyzer,
-    parts: Parts,
-    functions: Functions,
+    pub(crate) parts: Parts,
+    pub(crate) functions: Functions,
     webhook: OnceLock<Webhook>,
     /// When EventBridge calls the watcher next, while somebody runs.
     tick: Mutex<Option<Timestamp>>,

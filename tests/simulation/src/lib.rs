@@ -15,6 +15,9 @@ pub mod invariants;
 mod machines;
 mod planted;
 mod ports;
+mod recorder;
+mod recording;
+mod replay;
 mod report;
 mod scenario;
 mod stores;
@@ -31,6 +34,8 @@ pub use history::Written;
 pub use house::{House, answer_later};
 pub use machines::{MACHINES, MachineError, STARTED_BY_PEOPLE, contracts, lint_rules, machine, machines};
 pub use planted::Bug;
+pub use recording::{Deed, Event, Held, Journey, Recording, Scene};
+pub use replay::ReplayError;
 pub use report::{
     BillLine, CallLine, ClusterLine, FileLine, MergeRequestLine, NotificationLine, Report, SoakLine,
 };

@@ -88,6 +88,7 @@ impl ExecutionReader for LocalStepFunctions {
 impl TokenAnswerer for LocalStepFunctions {
     async fn answer(&self, token: &str, output: &Value) -> Result<Answered, TaskError> {
         let send = || -> BoxFuture<'_, Result<(), ApiError>> {
+            self.faults.recorder.answered(token, output);
             Box::pin(ready(self.service.send_task_success(token, output.clone())))
         };
         let operation = "SendTaskSuccess".to_owned();

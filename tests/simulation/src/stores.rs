@@ -54,6 +54,7 @@ impl Stores {
         } else {
             self.memory.move_status(lease, change).await?;
         }
+        self.faults.recorder.moved(lease, change);
         self.history.add(Written::Moved { lease: lease.clone(), change: change.clone() });
         if self.planted.is(Bug::BackIsSaidEarly) && change.to == ClusterStatus::RollbackRequired {
             let said = ClusterStatus::FailedUpgradeRolledBack;
@@ -135,6 +136,7 @@ impl Locks for Stores {
                         .await?;
                 }
                 if let LockOutcome::Held(lease) = &asked {
+                    self.faults.recorder.took(lease, execution_arn, clusters, replacing);
                     self.history.add(Written::Took { lease: lease.clone(), clusters: clusters.to_vec() });
                 }
                 Ok(asked)
@@ -165,6 +167,7 @@ impl Locks for Stores {
                     return Ok(());
                 }
                 self.memory.release(lease).await?;
+                self.faults.recorder.freed(lease);
                 self.history.add(Written::Freed(lease.clone()));
                 Ok(())
             })
@@ -204,6 +207,7 @@ impl RunRecords for Stores {
                     _ => value,
                 };
                 self.memory.put(lease, name, expected, value).await?;
+                self.faults.recorder.put(lease, name, value);
                 self.history.add(Written::Noted { lease: lease.clone(), name: name.to_owned() });
                 Ok(())
             })
@@ -215,7 +219,9 @@ impl RunRecords for Stores {
         if self.planted.is(Bug::AuditIsLost) {
             return Ok(());
         }
-        self.call(format!("write audit line of {}", line.who), || self.memory.audit(lease, line)).await
+        let written =
+            self.call(format!("write audit line of {}", line.who), || self.memory.audit(lease, line)).await;
+        written.inspect(|()| self.faults.recorder.audited(lease, line))
     }
 
     async fn audit_log(&self, run_id: &RunId) -> Result<Vec<AuditEntry>, TaskError> {
@@ -226,7 +232,9 @@ impl RunRecords for Stores {
 #[async_trait]
 impl TokenStore for Stores {
     async fn keep(&self, token: &OpenToken) -> Result<(), TaskError> {
-        self.call(format!("keep token {}", token.waits_for.as_str()), || self.memory.keep(token)).await
+        let kept =
+            self.call(format!("keep token {}", token.waits_for.as_str()), || self.memory.keep(token)).await;
+        kept.inspect(|()| self.faults.recorder.kept(token))
     }
 
     async fn open_tokens(&self) -> Result<Vec<OpenToken>, TaskError> {
@@ -234,7 +242,10 @@ impl TokenStore for Stores {
     }
 
     async fn drop_token(&self, token: &OpenToken) -> Result<(), TaskError> {
-        self.call(format!("drop token {}", token.waits_for.as_str()), || self.memory.drop_token(token)).await
+        let dropped = self
+            .call(format!("drop token {}", token.waits_for.as_str()), || self.memory.drop_token(token))
+            .await;
+        dropped.inspect(|()| self.faults.recorder.dropped(token))
     }
 }
 
@@ -252,6 +263,7 @@ impl RequestBudget for Stores {
 #[async_trait]
 impl StartRegister for Stores {
     async fn note(&self, start: &Start) -> Result<FirstStart, TaskError> {
-        self.call(format!("note request {}", start.request_id), || self.memory.note(start)).await
+        let first = self.call(format!("note request {}", start.request_id), || self.memory.note(start)).await;
+        first.inspect(|_| self.faults.recorder.noted(start))
     }
 }

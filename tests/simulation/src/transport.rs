@@ -42,6 +42,7 @@ impl InProcess {
     /// Asks the world; once more where a planted bug says so.
     fn ask(&self, request: &Request<Bytes>) -> Response<Bytes> {
         let answer = self.world.handle(request.clone());
+        self.faults.recorder.sent(request, &answer, &self.world);
         if let Some(again) = self.again(request) {
             self.world.handle(again);
         }

@@ -2,13 +2,20 @@
 
 use serde_json::{Value, json};
 
-use crate::aws::token;
+use crate::aws::{eks, token};
 use crate::{World, call};
 
 impl World {
     /// A token for a cluster, as `aws eks get-token` would print it: good for a quarter of an hour.
     pub fn token(&self, cluster_id: &str) -> Option<String> {
         token::make(&mut self.state(), cluster_id)
+    }
+
+    /// Where a cluster's API server is, in process.
+    pub fn api_server(&self, cluster_id: &str) -> Option<String> {
+        let state = self.state();
+        let hex_id = &state.clusters.get(cluster_id)?.hex_id;
+        Some(format!("https://{}", eks::host(hex_id, &state.spec.region)))
     }
 
     /// A kubeconfig for a cluster that is served at this address, for this user (`{"token": ...}`, `{"exec": ...}`). JSON is

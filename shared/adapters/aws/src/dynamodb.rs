@@ -13,6 +13,7 @@ mod read;
 mod records;
 mod registry;
 mod registry_edit;
+mod schema;
 mod starts;
 mod status;
 mod table_check;

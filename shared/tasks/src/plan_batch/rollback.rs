@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{Decision, Output, PlanBatch, tickets};
 use crate::ledger::{RollbackEntry, RunRef};
 use crate::task::Task as _;
-use crate::{Context, Fence, TaskError, draft};
+use crate::{Context, Fence, PayloadSchema, TaskError, draft};
 
 /// Input of `batch-rollback` by hand.
 #[derive(Debug, Deserialize)]
@@ -41,6 +41,7 @@ impl PlanBatch {
         let config = self.config().await?;
         let rows = self.rows(&input.batch_id, &config).await?;
         let mut run = RunRef {
+            schema: PayloadSchema::CURRENT,
             run_id: run_id.clone(),
             batch_id: input.batch_id.clone(),
             fence: Fence(0),

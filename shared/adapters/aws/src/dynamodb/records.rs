@@ -16,6 +16,7 @@ use super::DynamoDb;
 use super::attributes::{ITEM_BYTES_MAX, Item, item, number, size, str_of, text};
 use super::expression::Expression;
 use super::lock_row::batch_lock;
+use super::schema;
 use super::tokens::TOKEN_PREFIX;
 use super::transaction::Written;
 use crate::error;
@@ -100,7 +101,7 @@ impl DynamoDb {
         mut row: Item,
         condition: &Expression,
     ) -> Result<Written, TaskError> {
-        row.extend([self.expires_at()]);
+        row.extend([self.expires_at(), schema::stamp()]);
         let about = format!("entry {name} of run {}", lease.run_id);
         let bytes = size(&row);
         if bytes > ITEM_BYTES_MAX {
@@ -165,6 +166,7 @@ fn canonical(value: &Value) -> String {
 }
 
 fn value(run_id: &RunId, row: &Item) -> Result<(String, Value), TaskError> {
+    schema::check(row)?;
     let name = str_of(row, "entry").unwrap_or_default();
     let text = str_of(row, "value").unwrap_or_default();
     let value = serde_json::from_str(text)
@@ -173,6 +175,7 @@ fn value(run_id: &RunId, row: &Item) -> Result<(String, Value), TaskError> {
 }
 
 fn line(run_id: &RunId, row: &Item) -> Result<AuditEntry, TaskError> {
+    schema::check(row)?;
     let word = |name: &str| {
         let wrong = || TaskError::internal(format!("an audit line of run {run_id} has no readable {name}"));
         str_of(row, name).ok_or_else(wrong)

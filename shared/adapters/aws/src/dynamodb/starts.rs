@@ -10,6 +10,7 @@ use super::DynamoDb;
 use super::attributes::{Item, item, str_of, text};
 use super::expression::Expression;
 use super::records::key;
+use super::schema;
 use crate::error;
 
 #[async_trait]
@@ -20,7 +21,7 @@ impl StartRegister for DynamoDb {
             ("execution_arn", text(&start.execution_arn)),
             ("started_at", text(start.at.to_string())),
         ]));
-        row.extend([self.expires_at()]);
+        row.extend([self.expires_at(), schema::stamp()]);
         let is_first = Expression::default().when_absent("entry");
         let label = format!("DynamoDB PutItem {}", self.tables.runs);
         let answer = self
@@ -38,6 +39,7 @@ impl StartRegister for DynamoDb {
         };
         match refused.as_service_error() {
             Some(Refusal::ConditionalCheckFailedException(found)) => {
+                found.item().map_or(Ok(()), schema::check)?;
                 found.item().and_then(first).ok_or_else(|| {
                     TaskError::internal(format!(
                         "the start of request {} does not decode: mend or delete its row by hand",

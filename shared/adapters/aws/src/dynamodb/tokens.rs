@@ -10,6 +10,7 @@ use super::DynamoDb;
 use super::attributes::{Item, item, number, str_of, text, u64_of};
 use super::expression::Expression;
 use super::records::key;
+use super::schema;
 use crate::error;
 
 /// Sort keys of tokens.
@@ -30,14 +31,15 @@ impl TokenStore for DynamoDb {
             ("batch_id", text(token.lease.batch_id.as_str())),
             ("fence", number(token.lease.fence.0)),
         ]));
-        row.extend([self.expires_at()]);
+        row.extend([self.expires_at(), schema::stamp()]);
         let label = format!("DynamoDB PutItem {}", self.tables.runs);
         let answer = self.client.put_item().table_name(&self.tables.runs).set_item(Some(row)).send().await;
         answer.map(|_| ()).map_err(|refused| without(token, &error::classify(&label, &refused)))
     }
 
     /// An index shows a token some time after the table has it, and one that was dropped a while longer. The first is
-    /// found at the next look; the second is left out, for the rows are read again.
+    /// found at the next look; the second is left out, for the rows are read again. One that a newer release kept is left
+    /// to that release: it must not keep the others waiting.
     async fn open_tokens(&self) -> Result<Vec<OpenToken>, TaskError> {
         let label = format!("DynamoDB Query {} {OPEN_TOKENS}", self.tables.runs);
         let found: Result<Vec<Item>, _> = self
@@ -58,7 +60,7 @@ impl TokenStore for DynamoDb {
         rows.sort_by(|a, b| {
             (str_of(a, "run_id"), str_of(a, "entry")).cmp(&(str_of(b, "run_id"), str_of(b, "entry")))
         });
-        rows.iter().map(decode).collect()
+        rows.iter().filter(|row| is_known(row)).map(decode).collect()
     }
 
     async fn drop_token(&self, token: &OpenToken) -> Result<(), TaskError> {
@@ -96,6 +98,14 @@ fn entry(token: &OpenToken) -> String {
 /// A refusal may quote what was sent.
 fn without(token: &OpenToken, error: &TaskError) -> TaskError {
     TaskError::new(error.name, error.chain().replace(&token.token, "[token]"))
+}
+
+fn is_known(row: &Item) -> bool {
+    let known = schema::check(row);
+    if let Err(newer) = &known {
+        tracing::warn!("a task token is left alone: {newer}");
+    }
+    known.is_ok()
 }
 
 fn decode(row: &Item) -> Result<OpenToken, TaskError> {
