@@ -221,6 +221,22 @@ async fn an_edited_request_is_not_gone_on_with() {
     assert_eq!(house.store.held_locks().len(), 2);
 }
 
+/// What stopped the run was the configuration: the one of now is asked.
+#[tokio::test(flavor = "current_thread")]
+async fn the_configuration_is_the_one_of_now() {
+    let fleet = fleet(1);
+    let house = stopped_at(&fleet, false, "batch-upgrade", "Soak").await;
+    let mut input = resume("run-1");
+    input["soak_minutes"] = json!(40);
+    let arn = house.run_one("batch-upgrade", "run-2", input).await.unwrap();
+    assert_eq!(end(&house, &arn).0, "SUCCEEDED");
+    let run = RunId::parse("run-2").unwrap();
+    let soak = house.store.entry(&run, "soak").await.unwrap().unwrap();
+    let at = |name: &str| soak[name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let minutes = at("until").duration_since(at("from")).as_mins();
+    assert!((40..46).contains(&minutes), "{minutes} minutes, on whole points");
+}
+
 /// A live run is not gone on with, nor one whose last function may still be at work.
 #[tokio::test(flavor = "current_thread")]
 async fn what_lives_is_left_alone() {
@@ -244,7 +260,7 @@ async fn what_lives_is_left_alone() {
 /// Each call of the planning goes wrong in each way, and what dies there is gone on with by the next one.
 #[tokio::test(flavor = "current_thread")]
 async fn every_call_of_the_planning_may_go_wrong() {
-    let fleet = fleet(1);
+    let fleet = Fleet::quick(1, 1).unwrap();
     let base = stopped_at(&fleet, false, "cluster-converge", "WaitForWorkloads").await;
     let root = base.start("batch-upgrade", "run-2", resume("run-1")).unwrap();
     let calls = Arc::new(AtomicUsize::new(0));

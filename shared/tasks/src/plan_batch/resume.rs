@@ -7,8 +7,8 @@
 //! It is named by whoever starts, never guessed: a schedule must not go on where a person has to look.
 
 use guard_domain::{
-    ClusterRecord, ClusterStatus, Direction, Finding, Phase, Plan, Progress, Resumed, RunId, Verdict, freeze,
-    text,
+    ClusterRecord, ClusterStatus, Direction, Finding, Phase, Plan, PlannedCluster, Progress, Resumed, RunId,
+    Verdict, freeze, text,
 };
 use serde_json::Value;
 
@@ -54,12 +54,14 @@ impl PlanBatch {
         };
         refuse_another(old, &run, earlier)?;
         let mut plan = self.resumed(old, &run, execution_arn).await?;
+        // As of now: what stopped that run may have been the configuration.
+        plan.config = self.config().await?;
         if let Some(minutes) = input.soak_minutes {
             plan.config.validation.soak_period_minutes = minutes;
             refuse_problems(&plan.config, "input.soak_minutes")?;
         }
         plan.reason.clone_from(&input.reason);
-        let mut findings = freeze::freeze(&self.config().await?, plan.started_at);
+        let mut findings = freeze::freeze(&plan.config, plan.started_at);
         findings.retain(|finding| !input.overrides.contains_key(&finding.code));
         findings.extend(self.in_the_middle(&remains, earlier, &plan).await?);
         if Verdict::of(&findings) != Verdict::Pass {
@@ -73,20 +75,23 @@ impl PlanBatch {
             // The locks stay: clusters are in the middle, and the next try looks again.
             return Err(TaskError::conflict("the registry changed while the locks were taken"));
         }
+        plan.controls = self.controls(&plan).await?;
         self.take_over(&run, earlier, &plan).await?;
         self.go_on(run, &plan, earlier).await
     }
 
-    /// The plan that is left: of the clusters that the run planned, those that are still in the middle.
+    /// The plan that is left: of the clusters that the run planned, those that are still in the middle, by their rows as they
+    /// are now.
     async fn resumed(&self, old: &Plan, run: &RunRef, execution_arn: String) -> Result<Plan, TaskError> {
         let rows = self.ledger.batches.batch(&old.batch_id).await.context("read registry")?;
         let is_under_way = |row: &ClusterRecord| {
             matches!(row.status, ClusterStatus::Upgrading | ClusterStatus::PostCheckRunning)
         };
-        let mut clusters = old.clusters.clone();
-        clusters.retain(|planned| {
-            rows.iter().any(|row| row.cluster_id == planned.record.cluster_id && is_under_way(row))
-        });
+        let of = |planned: &PlannedCluster| {
+            let row = rows.iter().find(|row| row.cluster_id == planned.record.cluster_id)?;
+            is_under_way(row).then(|| PlannedCluster { record: row.clone(), ..planned.clone() })
+        };
+        let clusters = old.clusters.iter().filter_map(of).collect();
         let first = old.resumes.as_ref().map_or(&old.run_id, |resumed| &resumed.first).clone();
         Ok(Plan {
             run_id: run.run_id.clone(),
@@ -114,7 +119,7 @@ impl PlanBatch {
             Some(entry) => findings.push(wrong(
                 earlier.as_str(),
                 format!("it ended as {}, with nothing to go on with", entry.outcome),
-                "start without resume",
+                "start without resume; docs/runbook.md says what each end asks for",
             )),
             None => findings.push(wrong(
                 earlier.as_str(),
