@@ -1,18 +1,18 @@
 //! What must hold however a run ended, and whatever went wrong on the way: checked on everything that the stores took,
 //! on the world, the registry and the run records, when nothing runs any more and a sweep has been.
 
+mod seen;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use guard_domain::{
-    BatchId, ClusterId, ClusterRecord, ClusterStatus as S, Direction, IstioVersion, Plan, RunId,
-};
+use guard_domain::{ClusterId, ClusterRecord, ClusterStatus as S, Direction, IstioVersion, RunId};
 use guard_tasks::ledger::{MergeRequestEntry, OutcomeEntry, SoakEntry};
-use guard_tasks::{AuditEntry, Lease, RunRecords as _, StatusMove, TaskError, VersionChange};
-use serde_json::Value;
+use guard_tasks::{Lease, TaskError, VersionChange};
 
 use crate::fleet::Fleet;
 use crate::history::Written;
 use crate::house::House;
+use seen::Seen;
 
 /// An invariant that was broken.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,9 +24,6 @@ pub struct Broken {
 }
 
 type Check = fn(&Seen) -> Vec<String>;
-
-/// Status and version of every cluster at one moment.
-type Registry = BTreeMap<ClusterId, (S, IstioVersion)>;
 
 /// Every invariant by its name.
 pub const ALL: [(&str, Check); 10] = [
@@ -42,121 +39,13 @@ pub const ALL: [(&str, Check); 10] = [
     ("moves_are_explained", moves_are_explained),
 ];
 
-/// What the checks look at.
-pub struct Seen<'a> {
-    house: &'a House,
-    fleet: &'a Fleet,
-    history: Vec<Written>,
-    rows: Vec<ClusterRecord>,
-    audit: BTreeMap<RunId, Vec<AuditEntry>>,
-    records: BTreeMap<RunId, Vec<(String, Value)>>,
-    /// Runs that went on with another one, and the one that began.
-    began: BTreeMap<RunId, RunId>,
-    /// Clusters whose row a person wrote: its status is theirs.
-    by_hand: BTreeSet<ClusterId>,
-    /// Something else than GUARD changed clusters or their files: what runs there says nothing about GUARD.
-    has_meddlers: bool,
-}
-
 /// Checks all of them.
 pub async fn broken(house: &House, fleet: &Fleet, has_meddlers: bool) -> Result<Vec<Broken>, TaskError> {
-    let history = house.history();
-    let runs: BTreeSet<RunId> = history.iter().filter_map(lease).map(|lease| lease.run_id.clone()).collect();
-    let by_hand = history.iter().filter_map(|written| match written {
-        Written::ByHand { cluster_id, .. } => Some(cluster_id.clone()),
-        _ => None,
-    });
-    let by_hand = by_hand.collect();
-    let mut audit = BTreeMap::new();
-    let mut records = BTreeMap::new();
-    let mut began = BTreeMap::new();
-    for run in runs {
-        audit.insert(run.clone(), house.store.audit_log(&run).await?);
-        if let Some(plan) = house.store.entry(&run, "plan").await?
-            && let Ok(Plan { resumes: Some(resumed), .. }) = serde_json::from_value(plan)
-        {
-            began.insert(run.clone(), resumed.first);
-        }
-        records.insert(run.clone(), house.store.entries(&run, "").await?);
-    }
-    let rows = house.store.clusters();
-    let seen = Seen { house, fleet, history, rows, audit, records, began, by_hand, has_meddlers };
+    let seen = Seen::of(house, fleet, has_meddlers).await?;
     let found = ALL
         .iter()
         .flat_map(|(invariant, check)| check(&seen).into_iter().map(|what| Broken { invariant, what }));
     Ok(found.collect())
-}
-
-fn lease(written: &Written) -> Option<&Lease> {
-    match written {
-        Written::Took { lease, .. }
-        | Written::Freed(lease)
-        | Written::Moved { lease, .. }
-        | Written::Noted { lease, .. } => Some(lease),
-        Written::ByHand { .. } => None,
-    }
-}
-
-impl Seen<'_> {
-    fn moves(&self) -> impl Iterator<Item = (&Lease, &StatusMove)> {
-        self.history.iter().filter_map(|written| match written {
-            Written::Moved { lease, change } => Some((lease, change)),
-            Written::Took { .. } | Written::Freed(_) | Written::Noted { .. } | Written::ByHand { .. } => None,
-        })
-    }
-
-    fn entry<T: serde::de::DeserializeOwned>(&self, run: &RunId, name: &str) -> Option<T> {
-        let (_, value) = self.records.get(run)?.iter().find(|(own, _)| own == name)?;
-        serde_json::from_value(value.clone()).ok()
-    }
-
-    fn has_entry(&self, run: &RunId, prefix: &str) -> bool {
-        self.records.get(run).is_some_and(|all| all.iter().any(|(name, _)| name.starts_with(prefix)))
-    }
-
-    /// The registry as it was before each move: status and version of every cluster.
-    fn replayed(&self) -> Vec<(Registry, &Lease, &StatusMove)> {
-        let own =
-            |row: &ClusterRecord| (row.cluster_id.clone(), (row.status, row.current_istio_version.clone()));
-        let mut now: Registry = self.fleet.rows.iter().map(own).collect();
-        let mut all = Vec::new();
-        for written in &self.history {
-            match written {
-                Written::Moved { lease, change } => {
-                    all.push((now.clone(), lease, change));
-                    if let Some((status, version)) = now.get_mut(&change.cluster_id) {
-                        *status = change.to;
-                        if let Some(VersionChange::Reached(new) | VersionChange::WentBack(new)) =
-                            &change.version
-                        {
-                            *version = new.clone();
-                        }
-                    }
-                }
-                Written::ByHand { cluster_id, row: Some(row) } => {
-                    now.insert(cluster_id.clone(), row.clone());
-                }
-                // Nobody waits for a cluster that is not there.
-                Written::ByHand { cluster_id, row: None } => _ = now.remove(cluster_id),
-                Written::Took { .. } | Written::Freed(_) | Written::Noted { .. } => {}
-            }
-        }
-        all
-    }
-
-    fn of_batch<'b>(&'b self, batch: &'b BatchId) -> impl Iterator<Item = &'b ClusterId> {
-        self.fleet.rows.iter().filter(move |row| row.batch_id == *batch).map(|row| &row.cluster_id)
-    }
-
-    fn batch_of(&self, id: &ClusterId) -> Option<&BatchId> {
-        self.fleet.rows.iter().find(|row| row.cluster_id == *id).map(|row| &row.batch_id)
-    }
-
-    fn before(&self, id: &ClusterId) -> impl Iterator<Item = &ClusterId> {
-        let order = &self.fleet.config.batch_order;
-        let waits_for = self.batch_of(id).and_then(|batch| order.get(batch));
-        waits_for.into_iter().flatten().flat_map(|batch| self.of_batch(batch))
-    }
 }
 
 /// Of all runs only the one that holds a cluster changes it, and it holds it from its first change to its last.
@@ -326,28 +215,6 @@ fn back_or_held(seen: &Seen) -> Vec<String> {
         }
     }
     broken
-}
-
-impl Seen<'_> {
-    /// The run that moved a cluster last.
-    fn last_of(&self, id: &ClusterId) -> Option<RunId> {
-        let moves: Vec<_> = self.moves().filter(|(_, change)| change.cluster_id == *id).collect();
-        moves.last().map(|(lease, _)| lease.run_id.clone())
-    }
-
-    /// What runs in a cluster that is said to be at its current version.
-    fn elsewhere(&self, row: &ClusterRecord) -> Option<String> {
-        let cluster = self.house.world.cluster(row.cluster_id.as_str())?;
-        let version = row.current_istio_version.to_string();
-        let proxies: Vec<&String> = cluster.proxy_versions.keys().collect();
-        let is_there = cluster.istiod_version.as_ref() == Some(&version) && proxies == [&version];
-        (!is_there && !self.has_meddlers).then(|| {
-            format!(
-                "{} is {} at {version}, and runs istiod {:?} with proxies {proxies:?}",
-                row.cluster_id, row.status, cluster.istiod_version
-            )
-        })
-    }
 }
 
 /// A cluster that reached its version was judged on data of its soak, and passed its post-check: both by the run that says
