@@ -6,7 +6,7 @@
 //! A loop looks again and again, and clusters are alike: `make test` takes each kind of call and each state at its first
 //! occasion in every way, and at its last once more, where a read goes wrong in two of the ways only. Of the rollback it
 //! takes what the clean journey does not have.
-//! `make chaos` takes every call of every look at every cluster, in every way (`GUARD_CHAOS=all`).
+//! `make crash` takes every call of every look at every cluster, in every way (`GUARD_CHAOS=all`).
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its case should stop there")]
 #![expect(clippy::print_stdout, reason = "the counts are what people want to see")]
 

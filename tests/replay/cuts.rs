@@ -1,6 +1,6 @@
 //! A run of an older release that died at any point of it, found by today's: swept, looked after, started anew, or taken back.
 //!
-//! `make test` takes a part of the points, each time the same; `GUARD_CHAOS=all` takes all.
+//! `make test` takes a part of the points, each time the same; `make crash` takes all (`GUARD_CHAOS=all`).
 #![expect(clippy::print_stdout, reason = "the counts are what people want to see")]
 
 use std::collections::BTreeMap;
