@@ -235,10 +235,20 @@ class House:
         return self.states.start_execution(stateMachineArn=self.machine(machine), name=name, input=text)["executionArn"]
 
     def tick(self):
-        """What EventBridge Scheduler does each minute: calls the target of the schedule that the stack has."""
-        target = self.scheduler.get_schedule(Name="guard-watch-merges")["Target"]
+        """What EventBridge Scheduler does each minute."""
+        self._call_target("guard-watch-merges")
+
+    def sweep(self):
+        """What EventBridge Scheduler does each quarter of an hour; the answer."""
+        return self._call_target("guard-sweep")
+
+    def _call_target(self, schedule):
+        """Calls the target of a schedule that the stack has."""
+        target = self.scheduler.get_schedule(Name=schedule)["Target"]
         answer = self.functions.invoke(FunctionName=target["Arn"], Payload=target.get("Input", "{}").encode())
-        assert "FunctionError" not in answer, answer["Payload"].read().decode()
+        payload = answer["Payload"].read().decode()
+        assert "FunctionError" not in answer, payload
+        return json.loads(payload)
 
     @contextlib.contextmanager
     def schedule(self):

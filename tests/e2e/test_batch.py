@@ -88,7 +88,7 @@ def test_a_regression_is_rolled_back_on_the_clusters_that_have_it(open_house):
     })
     house.pull(**{
         "do": "regress", "cluster": "test-euw1-2", "from_version": house.target, "error_factor": 30.0,
-        "latency_factor": 1.3,
+        "latency_factor": 1.15,
     })
     arn = house.start(
         "batch-upgrade", f"test-{house.target}",

@@ -67,8 +67,7 @@ def test_a_person_takes_a_healthy_batch_back(open_house):
 
 
 def close_call(document):
-    """What is 34 % slower is close to 40 %, and one extension is all the judge has."""
-    document["validation"]["thresholds"]["latency_increase_percent"] = 40.0
+    """One extension is all the judge has."""
     document["policy"]["soak_extensions_max"] = 1
     return document
 
@@ -78,9 +77,9 @@ def asks(house):
     house.pull(**{
         "do": "person", "upgrade": {"merge_after_minutes": 14}, "rollback": {"merge_after_minutes": 6},
     })
+    # What is missing of the past may be what makes the difference: such a soak never passes by itself.
     house.pull(**{
-        "do": "regress", "cluster": "test-euw1-1", "from_version": house.target, "error_factor": 1.0,
-        "latency_factor": 1.34,
+        "do": "lose_metrics", "cluster": "test-euw1-1", "from_minutes_ago": 600, "until_minutes_ago": 480,
     })
     arn = house.start("batch-upgrade", "close", {"batch_id": "test", "target_version": house.target})
 

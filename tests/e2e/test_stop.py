@@ -1,4 +1,5 @@
-"""StopExecution in the middle: what is left behind, for `sweep` to find. What it does with it: tests/sweep.rs."""
+"""StopExecution in the middle: what is left behind, what `sweep` makes of it, and how a fresh start goes on with it. The
+rest of it: tests/sweep.rs, tests/resume.rs."""
 
 from house import until
 
@@ -45,6 +46,18 @@ def test_what_stop_execution_leaves_behind(open_house):
     assert (again["status"], again["error"]) == ("FAILED", "GateFailed"), again
     assert "LOCK_HELD" in again["cause"] and arn in again["cause"], again["cause"]
     assert set(house.held_locks().values()) <= {arn}
+
+    # When nothing of it can be at work any more it is brought to a told end, and a fresh start goes on with it.
+    until("the run is swept", lambda: house.sweep()["swept"] == 1, 120)
+    assert house.sweep()["waiting"] == 1
+    on = house.follow(house.start("batch-upgrade", "goes-on", document | {"resume": "stopped"}), 400)
+    assert on["status"] == "SUCCEEDED", on
+    assert {row["status"] for row in house.registry().values()} == {"healthy"}
+    state = house.state()
+    assert len(state["merge_requests"]) == 1, state["merge_requests"]
+    for seen in state["clusters"].values():
+        assert {one["restarts"] for one in seen["workloads"] if one["proxies"]} == {1}
+    assert house.held_locks() == {}
 
 
 def test_what_stop_execution_leaves_behind_while_a_merge_is_awaited(open_house):

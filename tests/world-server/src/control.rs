@@ -30,6 +30,8 @@ enum Lever {
     Close { iid: u64 },
     /// A version makes a cluster's requests fail or slow.
     Regress { cluster: String, from_version: String, error_factor: f64, latency_factor: f64 },
+    /// Datadog lost a cluster's metrics of these minutes, counted back from now.
+    LoseMetrics { cluster: String, from_minutes_ago: i64, until_minutes_ago: i64 },
     /// A monitor of a cluster fires.
     FireMonitor { cluster: String, name: String },
     /// istiod of a cluster never becomes ready at another version.
@@ -106,6 +108,11 @@ fn pull(world: &World, body: &[u8]) -> (StatusCode, Value) {
         Lever::Close { iid } => world.merge_request_by_person(iid, false),
         Lever::Regress { cluster, from_version, error_factor, latency_factor } => {
             world.regress(&cluster, Regression { from_version, error_factor, latency_factor });
+            true
+        }
+        Lever::LoseMetrics { cluster, from_minutes_ago, until_minutes_ago } => {
+            let ago = |minutes| world.now() - SignedDuration::from_mins(minutes);
+            world.lose_metrics(&cluster, ago(from_minutes_ago), ago(until_minutes_ago));
             true
         }
         Lever::FireMonitor { cluster, name } => {
