@@ -235,6 +235,18 @@ async fn the_configuration_is_the_one_of_now() {
     let at = |name: &str| soak[name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
     let minutes = at("until").duration_since(at("from")).as_mins();
     assert!((40..46).contains(&minutes), "{minutes} minutes, on whole points");
+    // What was before the merge is the named run's.
+    let first = RunId::parse("run-1").unwrap();
+    for name in [
+        "changed-at",
+        "landed#upgrade",
+        "pre-check#test-euw1-1",
+        "merge-request#upgrade#001",
+        "canaries#test-euw1-1#upgrade",
+    ] {
+        let kept = house.store.entry(&run, name).await.unwrap();
+        assert!(kept.is_some() && kept == house.store.entry(&first, name).await.unwrap(), "{name}");
+    }
 }
 
 /// A live run is not gone on with, nor one whose last function may still be at work.
@@ -295,6 +307,8 @@ async fn every_call_of_the_planning_may_go_wrong() {
             house.run().await;
             house.observe(|_| {});
             house.sweep().await.unwrap();
+            let is_in_the_middle = house.store.clusters()[0].status.needs_an_owner();
+            assert_eq!(is_in_the_middle, !house.store.held_locks().is_empty(), "{what}");
             let mut last = "run-2".to_owned();
             if end(&house, &root).0 != "SUCCEEDED" {
                 // It took over, or it did not: one of the two can be gone on with.

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use guard_asl::TransitionKind;
 use guard_domain::{ClusterStatus as S, RunId};
 use guard_simulation::{Fault, Fleet, House, Occasion, What};
-use guard_tasks::RunRecords as _;
+use guard_tasks::{RunRecords as _, TokenStore as _};
+use guard_world::Regression;
 use serde_json::{Value, json};
 
 fn upgrade() -> Value {
@@ -55,6 +56,35 @@ async fn a_branch_without_a_request_is_deleted() {
     assert!(house.store.held_locks().is_empty());
 }
 
+/// The same on the way back: the branch would be in the way of the rollback that a person starts next.
+#[tokio::test(flavor = "current_thread")]
+async fn a_branch_of_the_way_back_without_a_request_is_deleted() {
+    let hook = |occasion: &Occasion| {
+        let What::Call { system: "GitLab", operation } = &occasion.what else { return None };
+        let opens = operation.starts_with("POST ") && operation.ends_with("/merge_requests");
+        (opens && occasion.machine.as_deref() == Some("batch-rollback")).then_some(Fault::Dies)
+    };
+    let house = House::with_faults(&Fleet::quick(1, 1).unwrap(), hook).unwrap();
+    let regression = Regression { from_version: "1.30.5".into(), error_factor: 30.0, latency_factor: 1.3 };
+    house.world.regress("test-euw1-1", regression);
+    let root = house.start("batch-upgrade", "run-1", upgrade()).unwrap();
+    let service = house.service.clone();
+    house.observe(move |transition| {
+        if transition.machine == "batch-rollback" && matches!(transition.kind, TransitionKind::Retried { .. })
+        {
+            service.stop_execution(&root, "Stopped", "by a person").unwrap();
+        }
+    });
+    house.run().await;
+    let branch = pushed(&house);
+    assert_eq!(house.world.merge_requests().len(), 1, "{branch}");
+    assert_eq!(house.sweep().await.unwrap()["swept"], 1);
+    assert_eq!(house.world.branches().len(), 1, "{:?}", house.world.branches());
+    assert!(lines(&house).await.iter().any(|line| line.starts_with(&format!("deleted branch {branch} "))));
+    assert_eq!(house.store.clusters()[0].status, S::RollbackRequired);
+    assert_eq!(house.store.held_locks().len(), 2);
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn a_branch_that_somebody_works_on_is_left_and_told() {
     let house = without_a_request().await;
@@ -67,6 +97,21 @@ async fn a_branch_that_somebody_works_on_is_left_and_told() {
     let start = format!("left branch {branch} of platform/fleet: ");
     assert!(lines(&house).await.iter().any(|line| line.starts_with(&start)), "{:?}", lines(&house).await);
     assert!(house.store.held_locks().is_empty(), "it is in nobody's way");
+}
+
+/// Nobody waits for a dead run's token any more, and nobody is reminded by it.
+#[tokio::test(flavor = "current_thread")]
+async fn the_tokens_of_a_dead_run_are_dropped() {
+    let house = House::new(&Fleet::quick(1, 1).unwrap()).unwrap();
+    let root = house.start("batch-upgrade", "run-1", upgrade()).unwrap();
+    while house.store.open_tokens().await.unwrap().is_empty() {
+        house.step().await.unwrap();
+    }
+    house.service.stop_execution(&root, "Stopped", "by a person").unwrap();
+    house.run().await;
+    assert_eq!(house.store.open_tokens().await.unwrap().len(), 1);
+    assert_eq!(house.sweep().await.unwrap()["swept"], 1);
+    assert_eq!(house.store.open_tokens().await.unwrap(), []);
 }
 
 /// Chat and pager are out when the run stops in the middle: the next sweep tells both, and the one after it nobody.

@@ -247,7 +247,7 @@ impl Settle {
     }
 
     /// The request's number. Where opening it was cut short, it may be there all the same.
-    async fn number_of(
+    pub(crate) async fn number_of(
         &self,
         run: &RunRef,
         name: &str,
@@ -265,7 +265,7 @@ impl Settle {
     }
 
     /// The branch that opening the request left, where it was cut short in between.
-    async fn discard(&self, run: &RunRef, entry: &MergeRequestEntry) -> Result<(), TaskError> {
+    pub(crate) async fn discard(&self, run: &RunRef, entry: &MergeRequestEntry) -> Result<(), TaskError> {
         let MergeRequestEntry { project, source_branch, target_branch, marker, digest, .. } = entry;
         let files: Vec<&str> = entry.files().into_iter().collect();
         let unopened = Unopened { project, source_branch, target_branch, marker, files: &files, digest };

@@ -197,12 +197,18 @@ impl Sweep {
         Ok(())
     }
 
-    /// Requests of the way back stay open: merging them is the way back, whoever follows it.
+    /// Requests of the way back stay open: merging them is the way back, whoever follows it. A branch from which none was
+    /// opened would be in the way of the next rollback.
     async fn way_back(&self, run: &RunRef) -> Result<String, TaskError> {
         let ledger = &self.settle.ledger;
         let change = ledger.change_name(run, Direction::Rollback).await?;
-        let requests = ledger.merge_requests(&run.run_id, &change).await?;
-        let pages: Vec<String> = requests.iter().map(|(_, entry)| entry.shown()).collect();
+        let mut pages = Vec::new();
+        for (name, mut entry) in ledger.merge_requests(&run.run_id, &change).await? {
+            match self.settle.number_of(run, &name, &mut entry).await? {
+                Some(_) => pages.push(entry.shown()),
+                None => self.settle.discard(run, &entry).await?,
+            }
+        }
         if pages.is_empty() {
             return Ok(String::new());
         }
