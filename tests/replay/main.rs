@@ -2,7 +2,11 @@
 //!
 //! `tests/fixtures/releases/<number>/<journey>.json` holds what a release did, see `guard_simulation::Recording`. A file
 //! that is there is never made again; `make record` adds those of [`RELEASE`] that are missing.
-#![expect(clippy::unwrap_used, reason = "a test that cannot set up its case should stop there")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot set up its case should stop there"
+)]
 
 mod answers;
 mod children;
@@ -27,6 +31,9 @@ fn folder() -> PathBuf {
 fn file(release: u32, journey: Journey) -> PathBuf {
     folder().join(release.to_string()).join(format!("{}.json", journey.name()))
 }
+
+/// Whether a deed is of one kind.
+type IsOfKind = fn(&Deed) -> bool;
 
 /// A recording, and what a failure calls it.
 struct Kept {
@@ -82,10 +89,8 @@ async fn this_release_is_recorded() {
 #[test]
 fn recordings_hold_every_kind_of_deed() {
     for kept in all_kept() {
-        let count = |is_it: fn(&Deed) -> bool| {
-            kept.recording.events.iter().filter(|event| is_it(&event.deed)).count()
-        };
-        let kinds: [(&str, fn(&Deed) -> bool); 14] = [
+        let count = |is_it: IsOfKind| kept.recording.events.iter().filter(|event| is_it(&event.deed)).count();
+        let kinds: [(&str, IsOfKind); 14] = [
             ("start", |deed| matches!(deed, Deed::Start { .. })),
             ("end", |deed| matches!(deed, Deed::End { .. })),
             ("invoke", |deed| matches!(deed, Deed::Invoke { .. })),
