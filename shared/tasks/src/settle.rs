@@ -1,9 +1,8 @@
 //! `settle`: bring a run to its end: statuses, merge request, locks, outcome.
 //!
 //! Every end before the merge closes GUARD's request, deletes its branch, also one whose request was never opened, and
-//! then looks once more: if it was merged
-//! meanwhile, nothing is settled and the run goes on. People are told of an end that needs them, before the locks are
-//! freed. Safe to run twice: each step looks first.
+//! then looks once more: if it was merged meanwhile, nothing is settled and the run goes on. People are told of an end that
+//! needs them, before the locks are freed. Safe to run twice: each step looks first.
 
 mod telling;
 

@@ -183,7 +183,6 @@ impl Core {
             return Err(ApiError::InvalidDefinition(format!("{}: StartAt", machine.name)));
         };
         let (root, visit, now) = (self.number(), self.number(), self.now());
-        let timeout = machine.timeout_seconds;
         let execution = Execution {
             name,
             machine,
@@ -207,32 +206,39 @@ impl Core {
         let details = json!({"input": input, "roleArn": ROLE_ARN});
         let last_event = self.record(&arn, 0, "ExecutionStarted", details);
         self.tell_execution(&arn, TransitionKind::Started);
+        self.enter_root(&arn, Visit { branch: root, number: visit }, first, input, last_event);
+        Ok(arn)
+    }
+
+    /// The execution's own branch arrives at a state, and its time begins.
+    fn enter_root(&mut self, arn: &str, visit: Visit, state: Arc<State>, input: Value, last_event: u64) {
+        let now = self.now();
         self.branches.insert(
-            root,
+            visit.branch,
             Branch {
-                execution: arn.clone(),
+                execution: arn.to_owned(),
                 parent: None,
                 item: None,
-                state: first,
+                state,
                 input,
                 entered_at: now,
                 retries: Vec::new(),
-                visit,
+                visit: visit.number,
                 activity: Activity::Arriving,
                 last_event,
             },
         );
+        let timeout = self.executions.get(arn).and_then(|execution| execution.machine.timeout_seconds);
         if let Some(number) = timeout {
-            self.plan_after(super::call::seconds(number), Event::ExecutionTimedOut(arn.clone()));
+            self.plan_after(super::call::seconds(number), Event::ExecutionTimedOut(arn.to_owned()));
         }
-        self.plan(now, Event::Enter(Visit { branch: root, number: visit }));
-        Ok(arn)
+        self.plan(now, Event::Enter(visit));
     }
 
     /// RedriveExecution: an execution that ended badly enters the state in which it did once more, with the same input. A
     /// Map begins anew, with all of its iterations.
     pub(super) fn redrive(&mut self, arn: &str) -> Result<(), ApiError> {
-        let (root, visit, now) = (self.number(), self.number(), self.now());
+        let (root, visit) = (self.number(), self.number());
         let known = self.executions.get_mut(arn);
         let execution = known.ok_or_else(|| ApiError::ExecutionDoesNotExist(arn.to_owned()))?;
         let is_over = match execution.status {
@@ -247,28 +253,9 @@ impl Core {
         execution.root = root;
         execution.redrives += 1;
         let details = json!({"redriveCount": execution.redrives});
-        let timeout = execution.machine.timeout_seconds;
         let last_event = self.record(arn, 0, "ExecutionRedriven", details);
         self.tell_execution(arn, TransitionKind::Started);
-        self.branches.insert(
-            root,
-            Branch {
-                execution: arn.to_owned(),
-                parent: None,
-                item: None,
-                state,
-                input,
-                entered_at: now,
-                retries: Vec::new(),
-                visit,
-                activity: Activity::Arriving,
-                last_event,
-            },
-        );
-        if let Some(number) = timeout {
-            self.plan_after(super::call::seconds(number), Event::ExecutionTimedOut(arn.to_owned()));
-        }
-        self.plan(now, Event::Enter(Visit { branch: root, number: visit }));
+        self.enter_root(arn, Visit { branch: root, number: visit }, state, input, last_event);
         Ok(())
     }
 
