@@ -270,9 +270,16 @@ async fn again(taken: &Taken) {
     }
 }
 
-/// A run that was stopped in its soak is gone on with.
+/// A run that was stopped in its soak is gone on with; what it says first may be lost.
 async fn resumed(taken: &Taken) {
-    let house = House::new(&Fleet::quick(1, 1).unwrap()).unwrap();
+    for places in [&[][..], &[("batch-upgrade", "DecideResume")]] {
+        let hook = once_at(places, Fault::fails(ErrorName::Internal));
+        let house = House::with_faults(&Fleet::quick(1, 1).unwrap(), hook).unwrap();
+        stopped_and_resumed(taken, &house).await;
+    }
+}
+
+async fn stopped_and_resumed(taken: &Taken, house: &House) {
     let root = house.start("batch-upgrade", "run-1", upgrade()).unwrap();
     let service = house.service.clone();
     house.observe(move |transition| {
@@ -282,7 +289,7 @@ async fn resumed(taken: &Taken) {
     });
     house.run().await;
     house.sweep().await.unwrap();
-    taken.watch(&house);
+    taken.watch(house);
     let mut input = upgrade();
     input["resume"] = "run-1".into();
     house.run_one("batch-upgrade", "run-2", input).await.unwrap();

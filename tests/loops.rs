@@ -19,6 +19,8 @@ enum Bound {
     Deadline { task: &'static str, pause: &'static str, turns: fn(&Plan) -> u64 },
     /// Each turn starts another machine, for something that is not done twice.
     Once { nested: &'static str, most: Option<usize>, why: &'static str },
+    /// Each turn ends at a gate that takes every cluster of the turn out of it; `guard_domain::Progress` proves that.
+    Gate { gate: &'static str, why: &'static str },
     /// Each turn waits for a person, about something that is asked once.
     Answer { token: &'static str, why: &'static str },
 }
@@ -27,7 +29,15 @@ enum Bound {
 const ANSWERED: &str = "every cluster that was asked about leaves the soak with the answer, or without one";
 
 /// Every loop of every machine. A new one is added here with what bounds it.
-const LOOPS: [(&str, &[&str], Bound); 9] = [
+const LOOPS: [(&str, &[&str], Bound); 10] = [
+    (
+        UP,
+        &["TakeClustersToConverge", "PauseBeforeConverge", "ConvergeClusters", "DecideConverge", "WhatNext"],
+        Bound::Gate {
+            gate: "DecideConverge",
+            why: "who was followed has a verdict, and none is followed twice",
+        },
+    ),
     (
         UP,
         &["WhatNext", "Soak", "JudgeSoak"],
@@ -144,6 +154,11 @@ fn every_loop_is_known_and_bounded() {
         let machine = machines.iter().find(|machine| machine.name == *name).unwrap();
         match bound {
             Bound::Deadline { task, pause, .. } => ends_by_deadline(machine, states, task, pause),
+            Bound::Gate { gate, why } => {
+                let kind = &machine.state(gate).unwrap().kind;
+                let is_call = matches!(kind, StateKind::Task(task) if task.resource == Resource::Invoke);
+                assert!(is_call && states.contains(gate), "{gate}: {why}");
+            }
             Bound::Answer { token, why } => {
                 let kind = &machine.state(token).unwrap().kind;
                 let is_token =

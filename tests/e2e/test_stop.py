@@ -73,3 +73,48 @@ def test_what_stop_execution_leaves_behind_while_a_merge_is_awaited(open_house):
     # The request can still be merged by anybody. That nobody waits for it any more does not make the watcher fail.
     assert [one["state"] for one in house.state()["merge_requests"]] == ["opened"]
     house.tick()
+
+
+def test_a_way_back_that_was_stopped_is_gone_on_with(open_house):
+    house = open_house(clusters=2)
+    house.pull(**{"do": "person", "upgrade": {"merge_after_minutes": 14}})
+    house.pull(**{
+        "do": "regress", "cluster": "test-euw1-2", "from_version": house.target, "error_factor": 30.0,
+        "latency_factor": 1.15,
+    })
+    document = {"batch_id": "test", "target_version": house.target}
+    arn = house.start("batch-upgrade", "stopped", document)
+
+    def waits():
+        house.tick()
+        back = [one for one in house.executions() if one["machine"] == "batch-rollback"]
+        return back and back[0]["states"][-1] == "AwaitRollbackMerge" and house.open_tokens()
+
+    until("the way back waits", waits, 400)
+    # On AWS a nested execution is stopped with its parent; here each by itself.
+    for one in house.executions():
+        if one["status"] == "RUNNING":
+            house.states.stop_execution(executionArn=one["arn"], error="Cancelled", cause="a person stopped it")
+    until("the run is swept", lambda: house.sweep()["swept"] == 1, 120)
+    registry = house.registry()
+    assert {one: row["status"] for one, row in registry.items()} == {
+        "test-euw1-1": "upgrading", "test-euw1-2": "rollback-required",
+    }
+    assert set(house.held_locks().values()) == {arn}
+
+    # The request that is open is the one that is followed: no other is opened beside it.
+    on = house.start("batch-upgrade", "goes-on", document | {"resume": "stopped"})
+    until("the way back waits again", lambda: house.open_tokens(), 120)
+    opened = house.request("opened", "[ROLLBACK]")
+    assert house.pull(**{"do": "merge", "iid": opened["iid"]})["done"]
+    told = house.follow(on, 400)
+    assert (told["status"], told["error"]) == ("FAILED", "RolledBack"), told
+    state, registry = house.state(), house.registry()
+    assert [one["state"] for one in state["merge_requests"]] == ["merged", "merged"]
+    assert {one: row["status"] for one, row in registry.items()} == {
+        "test-euw1-1": "healthy", "test-euw1-2": "failed-upgrade-rolled-back",
+    }
+    for cluster, restarts in (("test-euw1-1", 1), ("test-euw1-2", 2)):
+        seen = state["clusters"][cluster]
+        assert {one["restarts"] for one in seen["workloads"] if one["proxies"]} == {restarts}, cluster
+    assert house.held_locks() == {}

@@ -91,7 +91,8 @@ async fn walk(subject: Subject) -> [Value; 4] {
     let open = open_merge_request::OpenMergeRequest {
         commits: gitlab.clone(),
         files: gitlab.clone(),
-        merge_requests: gitlab,
+        merge_requests: gitlab.clone(),
+        looks: gitlab,
         metrics: datadog,
         batches: store.clone(),
         locks: store.clone(),

@@ -8,6 +8,7 @@ use crate::subject::{Stores, batch, by, contract, lease, row, run, step, take, t
 contract! {
     one_holder_and_a_fence_that_only_grows,
     a_dead_holder_is_replaced_by_name_only,
+    all_that_a_dead_holder_of_the_batch_holds_is_taken_over,
     the_first_that_is_taken_is_named,
     a_batch_that_is_refused_takes_nothing,
     a_name_given_twice_is_one_lock,
@@ -54,6 +55,19 @@ async fn a_dead_holder_is_replaced_by_name_only(stores: &Stores<'_>) {
     assert_eq!(stores.confirm(&dead).await.unwrap_err().name, ErrorName::Conflict);
     stores.release(&dead).await.unwrap();
     stores.confirm(&new).await.unwrap();
+}
+
+async fn all_that_a_dead_holder_of_the_batch_holds_is_taken_over(stores: &Stores<'_>) {
+    lease(take(stores, "a", &["c1", "c2", "c3"], None).await);
+    // Another batch took one of them over: that one stays with it.
+    take_batch(stores, "o", "other", &["c3"], Some("arn:a")).await;
+    let new = lease(take(stores, "b", &["c1"], Some("arn:a")).await);
+    let wants = async |id| taken(take_batch(stores, "x", "third", &[id], None).await);
+    assert_eq!(wants("c2").await, by("cluster#c2", "arn:b"));
+    assert_eq!(wants("c3").await, by("cluster#c3", "arn:o"));
+    assert_eq!(lease(take(stores, "b", &["c1"], None).await), new, "the same run keeps its lease");
+    stores.release(&new).await.unwrap();
+    lease(take_batch(stores, "x", "third", &["c1", "c2"], None).await);
 }
 
 async fn the_first_that_is_taken_is_named(stores: &Stores<'_>) {

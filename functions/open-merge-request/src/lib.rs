@@ -12,7 +12,8 @@ pub fn compose(settings: Settings) -> OpenMergeRequest {
     OpenMergeRequest {
         commits: gitlab.clone(),
         files: gitlab.clone(),
-        merge_requests: gitlab,
+        merge_requests: gitlab.clone(),
+        looks: gitlab,
         metrics: outside.with_datadog_keys(Datadog::new),
         batches: outside.stores(),
         locks: outside.stores(),

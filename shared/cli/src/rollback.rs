@@ -42,11 +42,17 @@ pub(crate) async fn run(deployment: &Deployment, options: &RollbackOptions) -> R
         confirmed(&question, options.yes)?;
         stop(deployment, &live, &options.reason).await?;
     } else {
-        let question = format!("Start the way back of {} clusters of {batch}?", rows.len());
+        let question = match &options.resume {
+            Some(run) => format!("Start the way back of what {run} left in the middle of {batch}?"),
+            None => format!("Start the way back of {} clusters of {batch}?", rows.len()),
+        };
         confirmed(&question, options.yes)?;
     }
     let name = timed_name(batch.as_str(), "rollback", deployment.clock.now());
-    let input = json!({"batch_id": batch, "reason": options.reason});
+    let mut input = json!({"batch_id": batch, "reason": options.reason});
+    if let Some(run) = &options.resume {
+        input["resume"] = json!(run);
+    }
     let arn = start(deployment, Machine::BatchRollback, &name, &input).await?;
     if options.wait { follow::to_the_end(deployment, &arn, &options.follow).await } else { Ok(Exit::Done) }
 }
@@ -62,7 +68,9 @@ fn owned(live: &Execution, not_healthy: &[String], batch: &BatchId) -> Failure {
     ))
     .next(format!(
         "let it go on, it takes clusters back that fail; if it asks, say no: guard reject --batch {batch} --reason \
-         '...'. To stop it all the same and see what the rollback says: add --stop-run. docs/runbook.md has the rest"
+         '...'. To take its clusters back all the same: add --stop-run, and some minutes later, when sweep has brought it to \
+         its end, start again with --resume {}. docs/runbook.md has the rest",
+        live.name
     ))
 }
 

@@ -180,6 +180,23 @@ mod tests {
     }
 
     proptest! {
+        /// What bounds the loops of the machines: a phase that was asked about is left, and never entered again by a gate.
+        #[test]
+        fn a_gate_leaves_nobody_waiting(phases in proptest::collection::vec(any_phase(), 0..8), says in 0..3) {
+            let mut p = progress(&phases);
+            let verdict = [Verdict::Pass, Verdict::Fail, Verdict::Unknown][says];
+            for (waiting, passed) in [
+                (Phase::Planned, Phase::Converged),
+                (Phase::Converged, Phase::Soaked),
+                (Phase::Soaked, Phase::Checked),
+            ] {
+                let all: Vec<_> = p.in_phase(waiting).into_iter().map(|id| (id, verdict)).collect();
+                p.apply(&all, waiting, passed);
+                prop_assert_eq!(p.in_phase(waiting), vec![]);
+                prop_assert!(p.next() != NextStep::Converge);
+            }
+        }
+
         #[test]
         fn healthy_means_every_cluster_was_checked(phases in proptest::collection::vec(any_phase(), 0..8)) {
             let p = progress(&phases);

@@ -3,20 +3,17 @@
 //! Takes in the verdicts of a Map, moves statuses and progress, and answers with a word that a Choice state routes.
 //! Safe to run twice: only clusters that waited for this gate move, and a status that is there already is left alone.
 
+mod next_step;
+
 use std::collections::BTreeSet;
 
 use guard_domain::notification::NotificationKind;
-use guard_domain::soak::next_point;
-use guard_domain::{
-    ClusterId, ClusterStatus, Direction, NextStep, Phase, Plan, Progress, Verdict, cause_in_words,
-    child_name, quarantine,
-};
+use guard_domain::{ClusterId, ClusterStatus, Direction, Phase, Plan, Verdict, cause_in_words, quarantine};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::{
-    DecisionAnswer, DecisionEnd, Ledger, QuestionEntry, RollbackEntry, RunRef, SoakEntry, Ticket, unmerged,
-};
+pub(crate) use self::next_step::next_step;
+use crate::ledger::{DecisionAnswer, DecisionEnd, Ledger, QuestionEntry, RunRef, Ticket, unmerged};
 use crate::notices::Notices;
 use crate::plan_batch::tickets;
 use crate::pre_check::PreCheckEntry;
@@ -45,6 +42,8 @@ pub enum Gate {
     Decision,
     /// After a nested rollback.
     Rollback,
+    /// At the start of a run that goes on with another one.
+    Resume,
     /// Inside a rollback, after the old version was followed.
     ConvergeBack,
     /// Inside a rollback, after the old version was verified.
@@ -88,6 +87,8 @@ pub enum Decision {
     Preview,
     /// Pre-check: a definite no.
     Fail,
+    /// Follow the clusters to the new version.
+    Converge,
     /// Let it soak, then look.
     Soak,
     /// Too close to call, with all its time used up: ask a person.
@@ -137,6 +138,10 @@ impl Task for Decide {
             Gate::PostCheck => self.up(&run, &plan, &results, Phase::Soaked, Phase::Checked).await?,
             Gate::Decision => self.decided(&run, &plan, answer).await?,
             Gate::Rollback => self.after_rollback(&run, &plan).await?,
+            Gate::Resume => {
+                let progress = self.ledger.progress(&run).await?;
+                next_step(&self.ledger, &run, &plan, progress).await?
+            }
             Gate::ConvergeBack => self.converge_back(&run, &plan, &results).await?,
             Gate::VerifyBack => self.verify_back(&run, &plan, &results).await?,
         };
@@ -148,7 +153,12 @@ impl Task for Decide {
             Gate::ConvergeBack => {
                 notices.over(&[NotificationKind::WaitingForMerge, NotificationKind::RollbackUnmerged]).await;
             }
-            Gate::PreCheck | Gate::Converge | Gate::PostCheck | Gate::Rollback | Gate::VerifyBack => {}
+            Gate::PreCheck
+            | Gate::Converge
+            | Gate::PostCheck
+            | Gate::Rollback
+            | Gate::Resume
+            | Gate::VerifyBack => {}
         }
         Ok(output)
     }
@@ -384,91 +394,4 @@ fn rollback_failed(stuck: &[ClusterId]) -> Output {
         rollback_name: String::new(),
         soak_minutes_left: None,
     }
-}
-
-/// Writes the progress, moves the statuses of newly failed clusters, and says what comes next. Shared with the soak's
-/// judge, which is a gate of its own.
-pub(crate) async fn next_step(
-    ledger: &Ledger,
-    run: &RunRef,
-    plan: &Plan,
-    mut progress: Progress,
-) -> Result<Output, TaskError> {
-    progress.widen(plan.config.policy.rollback_scope);
-    ledger.write(run, "progress", &progress).await?;
-    let names = |phase| progress.in_phase(phase).iter().map(ClusterId::as_str).collect::<Vec<_>>().join(", ");
-    let mut rollback_name = String::new();
-    let (decision, phase, summary) = match progress.next() {
-        NextStep::Rollback => {
-            let failed = progress.in_phase(Phase::Failed);
-            for id in &failed {
-                ledger.advance(run, id, ClusterStatus::RollbackRequired, None, None).await?;
-            }
-            let attempt = start_rollback(ledger, run, failed).await?;
-            rollback_name = child_name(&run.run_id, run.batch_id.as_str(), Direction::Rollback, attempt);
-            (Decision::Rollback, Phase::Failed, format!("taking back {}", names(Phase::Failed)))
-        }
-        NextStep::Soak => {
-            start_soak(ledger, run, plan).await?;
-            (Decision::Soak, Phase::Converged, format!("soaking {}", names(Phase::Converged)))
-        }
-        NextStep::PostCheck => {
-            (Decision::PostCheck, Phase::Soaked, format!("soak passed for {}", names(Phase::Soaked)))
-        }
-        NextStep::Healthy => {
-            let left_out = match names(Phase::LeftOut) {
-                none if none.is_empty() => none,
-                names => format!("; left out after their pre-checks: {names}"),
-            };
-            (Decision::Healthy, Phase::Checked, format!("healthy: {}{left_out}", names(Phase::Checked)))
-        }
-        NextStep::RolledBack => (
-            Decision::RolledBack,
-            Phase::RolledBack,
-            format!(
-                "rolled back: {}; healthy: {}",
-                names(Phase::RolledBack),
-                none_or(&names(Phase::Checked))
-            ),
-        ),
-        NextStep::Halt => (
-            Decision::Halt,
-            Phase::Unknown,
-            format!("no answer for {}; nothing more is changed", names(Phase::Unknown)),
-        ),
-        // A cluster that no gate has spoken about: the machine took a wrong turn.
-        NextStep::Converge => {
-            (Decision::Halt, Phase::Planned, format!("{} never converged", names(Phase::Planned)))
-        }
-    };
-    let clusters = tickets(&plan.run_id, progress.in_phase(phase).into_iter(), Direction::Upgrade, 1);
-    Ok(Output { decision, summary, clusters, rollback_name, soak_minutes_left: None })
-}
-
-fn none_or(names: &str) -> &str {
-    if names.is_empty() { "none" } else { names }
-}
-
-/// The same failed clusters again are the same attempt: this may be a second call.
-async fn start_rollback(ledger: &Ledger, run: &RunRef, failed: Vec<ClusterId>) -> Result<u32, TaskError> {
-    let last = ledger.rollback(run).await?;
-    if last.attempt > 0 && last.clusters == failed {
-        return Ok(last.attempt);
-    }
-    let entry = RollbackEntry { attempt: last.attempt + 1, clusters: failed };
-    ledger.write(run, "rollback", &entry).await?;
-    Ok(entry.attempt)
-}
-
-/// The soak begins once, when the first clusters have converged.
-async fn start_soak(ledger: &Ledger, run: &RunRef, plan: &Plan) -> Result<(), TaskError> {
-    if ledger.read::<SoakEntry>(&run.run_id, "soak").await?.is_some() {
-        return Ok(());
-    }
-    let now = ledger.clock.now();
-    let changed_at = ledger.read(&run.run_id, "changed-at").await?.unwrap_or(plan.started_at);
-    // On whole points of the metrics: a soak of an hour has an hour of them.
-    let from = next_point(now);
-    let soak = SoakEntry { from, until: from + plan.soak(), changed_at, extensions: 0 };
-    ledger.write(run, "soak", &soak).await
 }

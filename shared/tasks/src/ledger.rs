@@ -379,6 +379,9 @@ impl Ledger {
 /// The change of a run's own upgrade.
 pub(crate) const UPGRADE: &str = "upgrade";
 
+/// Start of the names of the merge requests of every try of the way back.
+pub(crate) const ROLLBACK_REQUESTS: &str = "merge-request#rollback-";
+
 /// One try of the way back.
 pub(crate) fn rollback_name(attempt: u32) -> String {
     format!("rollback-{attempt}")

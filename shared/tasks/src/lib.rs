@@ -48,6 +48,7 @@ mod contract;
 mod draft;
 mod error;
 mod holder;
+mod leftovers;
 mod log;
 mod merge;
 mod notices;

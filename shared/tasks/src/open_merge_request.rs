@@ -4,28 +4,30 @@
 //! run twice: what is to be opened is in the run record first, so whoever comes after a crash makes the same change from
 //! the same commit and finds what is there. A preview writes nothing and shows the diff.
 
+mod earlier;
 mod edits;
+mod opening;
 mod prospects;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use guard_domain::{
-    BatchId, ClusterId, ClusterRecord, ClusterStatus, Direction, FileContent, Finding, Group, Phase, Plan,
-    PlannedCluster, Proposal, RunId, text,
+    BatchId, ClusterId, ClusterRecord, Direction, FileContent, Finding, Group, Phase, Plan, PlannedCluster,
+    RunId, text,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::edits::{Edits, Undone, is_below, read_by};
+use self::opening::{opened_line, own_marker};
 use self::prospects::Prospects;
-use crate::judge_soak::LookEntry;
 use crate::ledger::{self, Ledger, MergeRequestEntry, Opened, RunRef};
 use crate::pre_check::PreCheckEntry;
 use crate::task::Task;
 use crate::{
-    BatchReader, CommitReader, Context, FileReader, HistoryReader, Locks, MergeRequestWriter, OpenedRequest,
-    Opening, TaskError, VersionChange,
+    BatchReader, CommitReader, Context, FileReader, HistoryReader, Locks, MergeRequestReader,
+    MergeRequestWriter, TaskError,
 };
 
 /// The task.
@@ -36,6 +38,8 @@ pub struct OpenMergeRequest {
     pub files: Arc<dyn FileReader>,
     /// Merge requests.
     pub merge_requests: Arc<dyn MergeRequestWriter>,
+    /// What became of those that an earlier run opened.
+    pub looks: Arc<dyn MergeRequestReader>,
     /// What the soak will be compared with.
     pub metrics: Arc<dyn HistoryReader>,
     /// Who else reads the same files.
@@ -103,25 +107,32 @@ impl Task for OpenMergeRequest {
         let Input { run, direction } = input;
         let plan = self.ledger.plan(&run).await?;
         let change = self.ledger.change_name(&run, direction).await?;
-        let clusters = self.clusters(&run, &plan, direction).await?;
-        let groups = Group::all(&clusters, plan.config.policy.mr_strategy);
-        let known: BTreeMap<String, MergeRequestEntry> = if run.dry_run {
+        let mut clusters = self.clusters(&run, &plan, direction).await?;
+        let mut known: BTreeMap<String, MergeRequestEntry> = if run.dry_run {
             BTreeMap::new()
         } else {
             self.ledger.merge_requests(&run.run_id, &change).await?.into_iter().collect()
         };
+        if direction == Direction::Rollback {
+            self.go_on_with_earlier(&run, &change, &mut clusters, &mut known).await?;
+        }
+        let mut pages = Vec::new();
+        // A second call finds what the first one recorded, or an earlier try has opened.
+        for (name, entry) in &known {
+            let Some(Opened { web_url, .. }) = &entry.opened else { continue };
+            self.mark(&run, &plan, &entry.clusters, direction, web_url).await?;
+            let is_own = entry.marker == own_marker(&plan, name);
+            self.ledger.audit(&run, Self::NAME, opened_line(direction, web_url, is_own)).await?;
+            pages.push(web_url.clone());
+        }
 
+        let groups = Group::all(&clusters, plan.config.policy.mr_strategy);
         let requests = groups.len();
         let mut drafts = Vec::new();
-        let mut pages = Vec::new();
         for (group, n) in groups.into_iter().zip(1..) {
             let name = format!("{}{n:03}", ledger::merge_request_prefix(&change));
             let entry = known.get(&name).cloned();
-            // A second call finds what the first one recorded.
-            if let Some(opened) = entry.as_ref().and_then(|entry| entry.opened.as_ref()) {
-                self.mark(&run, &group, direction, &opened.web_url).await?;
-                self.ledger.audit(&run, Self::NAME, opened_line(direction, &opened.web_url)).await?;
-                pages.push(opened.web_url.clone());
+            if entry.as_ref().is_some_and(|entry| entry.opened.is_some()) {
                 continue;
             }
             drafts.push(Draft {
@@ -299,145 +310,6 @@ impl OpenMergeRequest {
         }
         Ok(rows)
     }
-
-    /// Opens one, or says who is in the way.
-    async fn open(
-        &self,
-        run: &RunRef,
-        plan: &Plan,
-        direction: Direction,
-        change: &str,
-        draft: &Draft<'_>,
-        (requests, prospects): (usize, &Prospects),
-    ) -> Result<Result<String, Finding>, TaskError> {
-        let clusters = &draft.group.clusters;
-        let (checks, evidence) = match direction {
-            Direction::Upgrade => (self.checks(run, &draft.group.ids(), prospects).await?, Vec::new()),
-            Direction::Rollback => (Vec::new(), self.evidence(run, clusters).await?),
-        };
-        let left_out = match direction {
-            Direction::Upgrade => self.ledger.progress(run).await?.in_phase(Phase::LeftOut),
-            Direction::Rollback => Vec::new(),
-        };
-        let left_out = self.checks(run, &left_out, prospects).await?;
-        let marker = text::marker(&plan.run_id, draft.name.trim_start_matches("merge-request#"));
-        let description = text::Description {
-            plan,
-            direction,
-            clusters,
-            changes: &draft.edits.changes,
-            checks: &checks,
-            left_out: &left_out,
-            evidence: &evidence,
-            requests,
-            marker: &marker,
-        };
-        let proposal = proposal(plan, direction, change, draft, description.render(), &marker);
-        let mut entry = draft.known.clone().unwrap_or_else(|| MergeRequestEntry {
-            project: proposal.project.clone(),
-            clusters: draft.group.ids(),
-            base_commit: proposal.base_commit.clone(),
-            source_branch: proposal.source_branch.clone(),
-            target_branch: proposal.target_branch.clone(),
-            marker: proposal.marker.clone(),
-            changes: draft.edits.changes.clone(),
-            digest: FileContent::digest(&draft.edits.after),
-            opened: None,
-            landed: None,
-        });
-        self.ledger.write(run, &draft.name, &entry).await?;
-        self.locks.confirm(&run.lease()).await.context("confirm the lock")?;
-        let opening = self.merge_requests.open(&proposal).await;
-        let opened = match opening.context(format!("open merge request in {}", proposal.project))? {
-            Opening::Opened(opened) => *opened,
-            Opening::Refused(finding) => return Ok(Err(finding)),
-        };
-        let OpenedRequest { request, commit, notes } = opened;
-        let page = request.web_url;
-        entry.opened = Some(Opened { iid: request.iid, web_url: page.clone(), commit });
-        self.ledger.write(run, &draft.name, &entry).await?;
-        tracing::info!(
-            merge_request.iid = request.iid,
-            "{} merge request {} is open",
-            direction.as_str(),
-            request.iid
-        );
-        self.ledger.audit(run, Self::NAME, opened_line(direction, &page)).await?;
-        self.mark(run, &draft.group, direction, &page).await?;
-        for note in notes {
-            self.ledger.audit(run, Self::NAME, format!("{page}: {note}")).await?;
-        }
-        Ok(Ok(page))
-    }
-
-    /// What the pre-checks of these clusters said.
-    async fn checks(
-        &self,
-        run: &RunRef,
-        clusters: &[ClusterId],
-        prospects: &Prospects,
-    ) -> Result<Vec<text::Checked>, TaskError> {
-        let mut checks = Vec::new();
-        for cluster_id in clusters {
-            let name = format!("pre-check#{cluster_id}");
-            let entry: Option<PreCheckEntry> = self.ledger.read(&run.run_id, &name).await?;
-            checks.extend(entry.map(|entry| text::Checked {
-                cluster_id: cluster_id.clone(),
-                verdict: entry.verdict,
-                findings: entry.findings,
-                baseline: entry.baseline,
-                prospect: prospects.get(cluster_id).cloned(),
-                restart: entry.restart,
-            }));
-        }
-        Ok(checks)
-    }
-
-    /// Why these clusters must go back.
-    async fn evidence(&self, run: &RunRef, clusters: &[&PlannedCluster]) -> Result<Vec<String>, TaskError> {
-        let mut lines = Vec::new();
-        for planned in clusters {
-            let id = &planned.record.cluster_id;
-            if let Some(look) = self.ledger.read::<LookEntry>(&run.run_id, &format!("soak#{id}")).await? {
-                lines.extend(look.verdict.reasons.iter().map(|reason| format!("{id}: {reason}")));
-            }
-            let prefix = format!("findings#{id}#");
-            for (_, why) in self.ledger.read_all::<Vec<Finding>>(&run.run_id, &prefix).await? {
-                lines.extend(why.iter().map(ToString::to_string));
-            }
-        }
-        Ok(lines)
-    }
-
-    /// The status that belongs to an open upgrade request; on the way back the clusters are `rollback-required` already.
-    async fn mark(
-        &self,
-        run: &RunRef,
-        group: &Group<'_>,
-        direction: Direction,
-        url: &str,
-    ) -> Result<(), TaskError> {
-        if direction == Direction::Rollback {
-            return Ok(());
-        }
-        for planned in &group.clusters {
-            let aim = VersionChange::Aim(planned.new.clone());
-            self.ledger
-                .advance(
-                    run,
-                    &planned.record.cluster_id,
-                    ClusterStatus::MrCreated,
-                    Some(aim),
-                    Some(url.to_owned()),
-                )
-                .await?;
-        }
-        Ok(())
-    }
-}
-
-fn opened_line(direction: Direction, page: &str) -> String {
-    format!("opened {} merge request {page}", direction.as_str())
 }
 
 /// An edit that reaches a cluster outside of this change is an outage: any other row that reads an edited file.
@@ -463,35 +335,4 @@ fn reach(group: &Group<'_>, edits: &Edits, rows: &[(BatchId, ClusterRecord)]) ->
         }));
     }
     findings
-}
-
-fn proposal(
-    plan: &Plan,
-    direction: Direction,
-    change: &str,
-    draft: &Draft<'_>,
-    description: String,
-    marker: &str,
-) -> Proposal {
-    let Draft { group, edits, .. } = draft;
-    let title = text::title(plan, direction, group.cluster);
-    // Each try of the way back has a branch of its own from the start, whatever became of the one before.
-    let again = change.strip_prefix("rollback-").filter(|attempt| *attempt != "1");
-    let again = again.map(|attempt| format!("-{attempt}")).unwrap_or_default();
-    let owners: BTreeSet<&str> =
-        group.clusters.iter().map(|planned| planned.record.owner_handle.trim_start_matches('@')).collect();
-    Proposal {
-        project: group.project.to_owned(),
-        base_commit: draft.base_commit.clone(),
-        source_branch: format!("{}{again}", text::branch(plan, direction, group.cluster)),
-        target_branch: plan.target_branch.clone(),
-        commit_message: format!("{title}\n\nGUARD run {}", plan.run_id),
-        title,
-        description,
-        marker: marker.to_owned(),
-        files: edits.after.clone(),
-        labels: plan.config.gitlab.labels.clone(),
-        assignees: owners.into_iter().filter(|owner| !owner.is_empty()).map(str::to_owned).collect(),
-        reviewers: plan.config.gitlab.reviewers.clone(),
-    }
 }

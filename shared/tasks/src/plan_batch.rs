@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ledger::{Ledger, RunRef, Ticket};
+use crate::plan_batch::resume::Wish;
 use crate::plan_batch::rollback::NestedInput;
 use crate::task::{Task, decode, decode_payload};
 use crate::{
@@ -84,7 +85,7 @@ struct UpgradeInput {
     request_id: Option<RequestId>,
     /// Settings that change together with the version.
     upgrade_spec: Option<UpgradeSpec>,
-    /// A run that ended after its merge: this one goes on with it.
+    /// A run that ended in the middle of its clusters: this one goes on with it.
     resume: Option<RunId>,
 }
 
@@ -94,7 +95,7 @@ struct UpgradeInput {
 pub enum Decision {
     /// Go on.
     Go,
-    /// Go on from the merge: an earlier run came that far.
+    /// Go on where an earlier run ended.
     Resume,
     /// A gate says no; nothing was written.
     Refuse,
@@ -176,7 +177,19 @@ impl PlanBatch {
             return Ok(told);
         }
         if let Some(earlier) = &input.resume {
-            return self.resume(run, execution_arn, &input, earlier).await;
+            if input.dry_run || input.upgrade_spec.is_some() {
+                return Err(TaskError::rejected(
+                    "input.resume: goes with neither dry_run nor upgrade_spec: what is resumed has its plan",
+                ));
+            }
+            let wish = Wish {
+                earlier,
+                direction: Direction::Upgrade,
+                reason: input.reason.clone(),
+                soak_minutes: input.soak_minutes,
+                overrides: &input.overrides,
+            };
+            return self.resume(run, execution_arn, wish).await;
         }
         for row in &rows {
             // One sentence that names the field a person typed, the cluster and the way out.
@@ -393,7 +406,7 @@ fn orphans(rows: &[ClusterRecord]) -> Vec<Finding> {
                 "UNFINISHED_RUN",
                 row.cluster_id.as_str(),
                 format!("its status is {}, and no live run owns it", row.status),
-                "look at the last run of this batch: start again with \"resume\": \"<its name>\" to go on from its merge, \
+                "look at the last run of this batch: start again with \"resume\": \"<its name>\" to go on with it, \
                  or bring the cluster to a told state as docs/runbook.md says",
             )
         })

@@ -13,12 +13,13 @@ use guard_domain::{ClusterId, ClusterStatus, MergeEnd, MergeRequestState, Phase,
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::{Ledger, MergeAnswer, MergeRequestEntry, Opened, OutcomeEntry, RunRef, UPGRADE};
+use crate::ledger::{Ledger, MergeAnswer, MergeRequestEntry, OutcomeEntry, RunRef, UPGRADE};
+use crate::leftovers::Leftovers;
 use crate::merge::Watch;
 use crate::task::Task;
 use crate::{
-    Channels, CommitReader, Context, FileReader, Leftover, Locks, MergeRequestReader, MergeRequestWriter,
-    TaskError, Unopened, VersionChange,
+    Channels, CommitReader, Context, FileReader, Locks, MergeRequestReader, MergeRequestWriter, TaskError,
+    VersionChange,
 };
 
 /// The task.
@@ -219,8 +220,8 @@ impl Settle {
             if entry.landed.is_some() {
                 continue;
             }
-            let Some(iid) = self.number_of(run, name, entry).await? else {
-                self.discard(run, entry).await?;
+            let Some(iid) = self.leftovers().number_of(run, name, entry).await? else {
+                self.leftovers().discard(run, entry).await?;
                 continue;
             };
             let withdrawn = self
@@ -245,40 +246,9 @@ impl Settle {
         watch.end(&run.lease(), UPGRADE, &requests, &told, true).await
     }
 
-    /// The request's number. Where opening it was cut short, it may be there all the same.
-    pub(crate) async fn number_of(
-        &self,
-        run: &RunRef,
-        name: &str,
-        entry: &mut MergeRequestEntry,
-    ) -> Result<Option<u64>, TaskError> {
-        if let Some(opened) = &entry.opened {
-            return Ok(Some(opened.iid));
-        }
-        let MergeRequestEntry { project, source_branch, target_branch, marker, .. } = &*entry;
-        let found = self.merge_requests.find(project, source_branch, target_branch, marker).await;
-        let Some(found) = found.context("look for the merge request")? else { return Ok(None) };
-        entry.opened = Some(Opened { iid: found.iid, web_url: found.web_url, commit: String::new() });
-        self.ledger.write(run, name, entry).await?;
-        Ok(Some(found.iid))
-    }
-
-    /// The branch that opening the request left, where it was cut short in between.
-    pub(crate) async fn discard(&self, run: &RunRef, entry: &MergeRequestEntry) -> Result<(), TaskError> {
-        let MergeRequestEntry { project, source_branch, target_branch, marker, digest, .. } = entry;
-        let files: Vec<&str> = entry.files().into_iter().collect();
-        let unopened = Unopened { project, source_branch, target_branch, marker, files: &files, digest };
-        let left = self.merge_requests.discard(unopened).await;
-        let line = match left.context("delete the branch of a request that was never opened")? {
-            Some(Leftover::Deleted(name)) => {
-                format!("deleted branch {name} of {project}: its request was never opened")
-            }
-            Some(Leftover::Kept(name)) => format!(
-                "left branch {name} of {project}: no request was opened from it, and it does not hold what GUARD proposed"
-            ),
-            None => return Ok(()),
-        };
-        self.ledger.audit(run, Self::NAME, line).await
+    /// For requests whose opening was cut short.
+    pub(crate) fn leftovers(&self) -> Leftovers<'_> {
+        Leftovers { merge_requests: self.merge_requests.as_ref(), ledger: &self.ledger, who: Self::NAME }
     }
 
     /// The told state of every cluster.

@@ -10,15 +10,15 @@
 //! with which a redriven execution would come back, and the lease of a second sweep are refused. Where Step Functions cannot
 //! be asked nothing is done.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use guard_domain::Direction;
 use guard_domain::last_end::LastEnd;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::holder::{Holder, Remains, holder};
-use crate::ledger::{RunRef, UPGRADE};
+use crate::ledger::{MergeRequestEntry, ROLLBACK_REQUESTS, RunRef, UPGRADE};
 use crate::settle::{Outcome, Settle};
 use crate::task::Task;
 use crate::{
@@ -200,18 +200,20 @@ impl Sweep {
     /// Requests of the way back stay open: merging them is the way back, whoever follows it. A branch from which none was
     /// opened would be in the way of the next rollback.
     async fn way_back(&self, run: &RunRef) -> Result<String, TaskError> {
-        let ledger = &self.settle.ledger;
-        let change = ledger.change_name(run, Direction::Rollback).await?;
-        let mut pages = Vec::new();
-        for (name, mut entry) in ledger.merge_requests(&run.run_id, &change).await? {
-            match self.settle.number_of(run, &name, &mut entry).await? {
-                Some(_) => pages.push(entry.shown()),
-                None => self.settle.discard(run, &entry).await?,
+        let leftovers = self.settle.leftovers();
+        let mut pages = BTreeSet::new();
+        let requests: Vec<(String, MergeRequestEntry)> =
+            self.settle.ledger.read_all(&run.run_id, ROLLBACK_REQUESTS).await?;
+        for (name, mut entry) in requests {
+            match leftovers.number_of(run, &name, &mut entry).await? {
+                Some(_) => _ = pages.insert(entry.shown()),
+                None => leftovers.discard(run, &entry).await?,
             }
         }
         if pages.is_empty() {
             return Ok(String::new());
         }
+        let pages: Vec<String> = pages.into_iter().collect();
         Ok(format!("; left as it is, for it is the way back: {}", pages.join(", ")))
     }
 }

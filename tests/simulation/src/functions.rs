@@ -242,6 +242,7 @@ fn tasks(
             commits: gitlab.clone(),
             files: gitlab.clone(),
             merge_requests: gitlab.clone(),
+            looks: gitlab.clone(),
             metrics: datadog.clone(),
             batches: store.clone(),
             locks: store.clone(),

@@ -118,7 +118,7 @@ fn no_start_beside_a_failure(seen: &Seen) -> Vec<String> {
 fn one_request_a_change(seen: &Seen) -> Vec<String> {
     let requests = seen.house.world.merge_requests();
     let branches = seen.house.world.branches();
-    let mut broken = Vec::new();
+    let mut broken = two_ways_back(seen);
     for (run, entries) in &seen.records {
         let outcome: Option<OutcomeEntry> = seen.entry(run, "outcome");
         for (name, value) in entries.iter().filter(|(name, _)| name.starts_with("merge-request#")) {
@@ -144,6 +144,26 @@ fn one_request_a_change(seen: &Seen) -> Vec<String> {
         }
     }
     broken
+}
+
+/// A person who is to take a cluster back finds one request for it, whichever run opened it.
+fn two_ways_back(seen: &Seen) -> Vec<String> {
+    let requests = seen.house.world.merge_requests();
+    let is_open = |page: &str| requests.iter().any(|one| one.web_url == page && one.state == "opened");
+    let mut ways: BTreeMap<ClusterId, BTreeSet<String>> = BTreeMap::new();
+    for (name, value) in seen.records.values().flatten() {
+        if name.starts_with("merge-request#rollback-")
+            && let Ok(entry) = serde_json::from_value::<MergeRequestEntry>(value.clone())
+            && let Some(opened) = entry.opened.filter(|opened| is_open(&opened.web_url))
+        {
+            for id in entry.clusters {
+                ways.entry(id).or_default().insert(opened.web_url.clone());
+            }
+        }
+    }
+    let many = ways.into_iter().filter(|(_, pages)| pages.len() > 1 && !seen.has_meddlers);
+    many.map(|(id, pages)| format!("{id} has {} open requests that take it back: {pages:?}", pages.len()))
+        .collect()
 }
 
 /// A workload is restarted at most once for each direction that a run took its cluster.
@@ -290,9 +310,12 @@ fn locks_end(seen: &Seen) -> Vec<String> {
         by_hand || rows.any(|row| row.status.needs_an_owner())
     };
     for (name, arn) in seen.house.store.held_locks() {
-        if let Some(batch) = name.strip_prefix("batch#")
-            && !is_in_the_middle(batch)
-        {
+        let of_cluster = name.strip_prefix("cluster#").and_then(|id| ClusterId::parse(id).ok());
+        let batch = match &of_cluster {
+            Some(id) => seen.batch_of(id).map(|batch| batch.as_str()),
+            None => name.strip_prefix("batch#"),
+        };
+        if batch.is_some_and(|batch| !is_in_the_middle(batch)) {
             broken.push(format!("{name} is held by {arn}, which has ended, and nothing is in the middle"));
         }
     }
@@ -335,7 +358,7 @@ fn moves_are_explained(seen: &Seen) -> Vec<String> {
             S::MrCreated => &["opened upgrade merge request ", "withdrew ", "merged: "],
             S::Upgrading => &["merged: ", "goes on with run "],
             S::Healthy | S::Pending => &["settled as "],
-            S::RollbackRequired => &[&own, "planned the way back ", "taking back "],
+            S::RollbackRequired => &[&own, "planned the way back ", "taking back ", "goes on with run "],
         };
         let lines = seen.audit.get(&lease.run_id);
         let is_told = lines.is_some_and(|lines| {

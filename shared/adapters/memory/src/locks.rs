@@ -20,8 +20,18 @@ impl Locks for MemoryStore {
     ) -> Result<LockOutcome, TaskError> {
         let mut tables = self.tables();
         let mut names: Vec<String> = clusters.iter().map(cluster_lock).collect();
+        let batch = batch_lock(batch_id);
+        // What a dead holder of the batch holds beside it is taken over too: nobody else would free it.
+        let is_dead = |row: &LockRow| {
+            replacing.is_some_and(|dead| row.holder.as_ref().is_some_and(|held| held.execution_arn == dead))
+        };
+        if tables.locks.get(&batch).is_some_and(is_dead) {
+            let left = tables.locks.iter().filter(|(name, row)| **name != batch && is_dead(row));
+            names.extend(left.map(|(name, _)| name.clone()));
+        }
         names.sort_unstable();
-        names.insert(0, batch_lock(batch_id));
+        names.dedup();
+        names.insert(0, batch);
 
         let mut is_ours_already = true;
         let mut fence = 0;

@@ -34,7 +34,7 @@ pub(crate) struct RunOptions {
     #[arg(long, conflicts_with = "all_batches")]
     pub(crate) dry_run: bool,
 
-    /// Go on with this run, which ended after its merge: nothing is proposed anew, and no workload is restarted twice
+    /// Go on with this run, which ended after its merge: what it left undone is done, and no workload is restarted twice
     #[arg(long, value_name = "RUN", value_parser = RunId::parse, conflicts_with_all = ["all_batches", "dry_run"])]
     pub(crate) resume: Option<RunId>,
 
@@ -124,10 +124,11 @@ fn over(raw: &str) -> Result<(String, String), String> {
 #[command(after_help = "\
 The machine batch-rollback proposes the old version in a merge request, a person merges it, and the clusters are followed
 back. It starts from healthy clusters. While a run of the batch is under way, that run takes failed clusters back itself;
-with --stop-run it is stopped first.
+with --stop-run it is stopped first. What a run that has ended left in the middle goes back with --resume.
 
-Example:
-  guard rollback --batch prod-wave-1 --reason 'checkout is slower than last week' --wait")]
+Examples:
+  guard rollback --batch prod-wave-1 --reason 'checkout is slower than last week' --wait
+  guard rollback --batch prod-wave-1 --reason 'halted, and not worth a second try' --resume prod-wave-1-1.30.5-20261128T030000Z")]
 pub(crate) struct RollbackOptions {
     /// Take this batch back
     #[arg(long, value_name = "BATCH", value_parser = BatchId::parse)]
@@ -140,6 +141,10 @@ pub(crate) struct RollbackOptions {
     /// Stop a run that is under way, although its clusters are in the middle
     #[arg(long)]
     pub(crate) stop_run: bool,
+
+    /// Take back what this run, upgrade or rollback, left in the middle when it ended
+    #[arg(long, value_name = "RUN", value_parser = RunId::parse, conflicts_with = "stop_run")]
+    pub(crate) resume: Option<RunId>,
 
     /// Do not ask
     #[arg(long, short)]

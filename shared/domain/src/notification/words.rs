@@ -145,6 +145,7 @@ impl Notification {
                 words: "A person must come: docs/runbook.md, section RollbackFailed. The locks stay.",
                 command: None,
             },
+            go_on(plan),
             state_of(plan),
         ];
         told
@@ -155,14 +156,19 @@ impl Notification {
         let title = format!("Halted: {}", headline(plan, plan.direction));
         let mut told = base(NotificationKind::Halted, Urgency::Critical, plan, plan.direction, title, why);
         told.next = if is_after_merge {
-            vec![
+            let mut next = vec![
                 Next {
                     words: "The change is under way and the locks stay. Look at the clusters: docs/runbook.md, \
                             section Halted.",
                     command: None,
                 },
-                state_of(plan),
-            ]
+                go_on(plan),
+            ];
+            if plan.direction == Direction::Upgrade {
+                next.push(take_back(plan, "Or take back what it left in the middle."));
+            }
+            next.push(state_of(plan));
+            next
         } else {
             vec![start_again(plan, "Nothing was changed. Mend the cause, then start again.")]
         };
@@ -235,6 +241,24 @@ fn start_again(plan: &Plan, words: &'static str) -> Next {
         _ => format!("guard rollback --batch {batch} --reason '...'"),
     };
     Next { words, command: Some(command) }
+}
+
+/// With a run that ended in the middle, from some minutes after its end on.
+fn go_on(plan: &Plan) -> Next {
+    const WORDS: &str = "Once its cause is gone, go on with it.";
+    match plan.headline_version(plan.direction) {
+        Some(version) if plan.direction == Direction::Upgrade => {
+            let (batch, run) = (&plan.batch_id, &plan.run_id);
+            let command = format!("guard run --batch {batch} --target-version {version} --resume {run}");
+            Next { words: WORDS, command: Some(command) }
+        }
+        _ => take_back(plan, WORDS),
+    }
+}
+
+fn take_back(plan: &Plan, words: &'static str) -> Next {
+    let (batch, run) = (&plan.batch_id, &plan.run_id);
+    Next { words, command: Some(format!("guard rollback --batch {batch} --reason '...' --resume {run}")) }
 }
 
 fn follow(plan: &Plan) -> Next {
@@ -344,6 +368,26 @@ mod tests {
         // Somebody asked for it: they know.
         plan.direction = Direction::Rollback;
         assert_eq!(calls(Notification::rolled_back(&plan, "", vec![], &[])), (true, false));
+    }
+
+    #[test]
+    fn what_ended_in_the_middle_says_how_to_go_on_and_how_to_go_back() {
+        let mut plan = plan();
+        let commands = |told: &Notification| -> Vec<String> {
+            told.next.iter().filter_map(|next| next.command.clone()).collect()
+        };
+        let (on, back) = (
+            "guard run --batch test --target-version 1.30.5 --resume run-1",
+            "guard rollback --batch test --reason '...' --resume run-1",
+        );
+        let state = "guard status --batch test";
+        assert_eq!(commands(&Notification::halted(&plan, "", true)), [on, back, state]);
+        assert_eq!(commands(&Notification::rollback_failed(&plan, "", &[])), [on, state]);
+        let before_the_merge = commands(&Notification::halted(&plan, "", false));
+        assert_eq!(before_the_merge, ["guard run --batch test --target-version 1.30.5"]);
+        plan.direction = Direction::Rollback;
+        assert_eq!(commands(&Notification::halted(&plan, "", true)), [back, state]);
+        assert_eq!(commands(&Notification::rollback_failed(&plan, "", &[])), [back, state]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use guard_domain::{
 };
 use serde::Deserialize;
 
+use super::resume::Wish;
 use super::{Decision, Output, PlanBatch, tickets};
 use crate::ledger::{RollbackEntry, RunRef};
 use crate::task::Task as _;
@@ -20,6 +21,8 @@ pub(super) struct RollbackInput {
     batch_id: BatchId,
     reason: String,
     request_id: Option<RequestId>,
+    /// A run that ended in the middle of its clusters: this one takes them back.
+    resume: Option<RunId>,
 }
 
 /// Input of `batch-rollback` when `batch-upgrade` starts it.
@@ -55,6 +58,16 @@ impl PlanBatch {
         {
             return Ok(told);
         }
+        if let Some(earlier) = &input.resume {
+            let wish = Wish {
+                earlier,
+                direction: Direction::Rollback,
+                reason: Some(input.reason),
+                soak_minutes: None,
+                overrides: &BTreeMap::new(),
+            };
+            return self.resume(run, execution_arn, wish).await;
+        }
         if let Some(frozen) = self.frozen(&run).await? {
             run.fence =
                 self.lock(&frozen).await?.map_err(|held| TaskError::conflict(text::findings(&held)))?;
@@ -83,7 +96,8 @@ impl PlanBatch {
                 "NOT_HEALTHY",
                 c.record.cluster_id.as_str(),
                 format!("its status is {}", c.record.status),
-                "a rollback by hand starts from healthy; a run that is under way takes its own clusters back",
+                "a rollback by hand starts from healthy; a run that is under way takes its own clusters back, and what an \
+                 ended one left in the middle goes back with \"resume\": \"<its name>\"",
             )
         }));
         if Verdict::of(&findings) != Verdict::Pass {
@@ -103,7 +117,7 @@ impl PlanBatch {
     }
 
     /// What follows from the plan. A second call does it again, for the first may have died before.
-    async fn require_rollback(&self, run: &RunRef, plan: &Plan) -> Result<(), TaskError> {
+    pub(super) async fn require_rollback(&self, run: &RunRef, plan: &Plan) -> Result<(), TaskError> {
         let count = plan.clusters.len();
         let words = format!("planned the way back of {count} clusters of {}", plan.batch_id);
         self.ledger.audit(run, Self::NAME, words).await?;

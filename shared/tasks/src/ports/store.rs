@@ -109,7 +109,8 @@ pub enum LockOutcome {
 #[async_trait]
 pub trait Locks: Send + Sync {
     /// Takes the batch's row and one row a cluster, in order of their names, all or none. `replacing` names the
-    /// execution whose rows may be taken over, because it was found not to run any more.
+    /// execution whose rows may be taken over, because it was found not to run any more; where it holds the batch, all that
+    /// it holds with it is taken over.
     async fn acquire(
         &self,
         run_id: &RunId,

@@ -1,5 +1,6 @@
 //! What people and the world do to a story.
 
+use guard_asl::ExecutionDescription;
 use guard_domain::{ClusterId, ClusterRecord, ClusterStatus, IstioVersion};
 use guard_world::System;
 use jiff::SignedDuration;
@@ -19,6 +20,8 @@ pub enum Act {
     Redrive(usize),
     /// A person goes on with the n-th run.
     Resume(usize),
+    /// A person takes back what the n-th run left in the middle.
+    TakeBack(usize),
     /// A person starts the n-th batch.
     StartUpgrade(usize),
     /// A person takes the n-th batch back.
@@ -65,7 +68,7 @@ impl Act {
     /// Any of them.
     pub(crate) fn draw(random: &mut impl Rng, clusters: usize, batches: usize) -> Self {
         let (cluster, batch) = (random.random_range(0..clusters), random.random_range(0..batches));
-        match random.random_range(0..37) {
+        match random.random_range(0..39) {
             0..=4 => Self::Stop(random.random_range(0..6)),
             5..=7 => Self::StartUpgrade(batch),
             8 | 9 => Self::StartRollback(batch),
@@ -91,13 +94,21 @@ impl Act {
             28 => Self::RemoveRow(cluster),
             29 => Self::Sweep,
             30..=33 => Self::Resume(random.random_range(0..3)),
+            34 | 35 => Self::TakeBack(random.random_range(0..3)),
             _ => Self::Redrive(random.random_range(0..6)),
         }
     }
 
     /// Whether somebody starts something.
     pub(crate) fn is_a_start(self) -> bool {
-        matches!(self, Self::Resume(_) | Self::StartUpgrade(_) | Self::StartRollback(_) | Self::StartRollout)
+        matches!(
+            self,
+            Self::Resume(_)
+                | Self::TakeBack(_)
+                | Self::StartUpgrade(_)
+                | Self::StartRollback(_)
+                | Self::StartRollout
+        )
     }
 
     /// Whether it changes what runs in clusters, or Git, past GUARD.
@@ -113,6 +124,7 @@ impl Act {
             | Self::WritePath(_) => true,
             Self::Stop(_)
             | Self::Resume(_)
+            | Self::TakeBack(_)
             | Self::Redrive(_)
             | Self::StartUpgrade(_)
             | Self::StartRollback(_)
@@ -146,17 +158,23 @@ impl Act {
                     let _ = service.redrive_execution(&execution.arn);
                 }
             }
-            Self::Resume(n) => {
+            Self::Resume(n) | Self::TakeBack(n) => {
+                let goes_back = matches!(self, Self::TakeBack(_));
+                let is_run = |one: &&ExecutionDescription| {
+                    let by_hand = one.input["batch_id"].is_string();
+                    by_hand && (goes_back || one.machine == "batch-upgrade")
+                };
                 let all = service.list_executions();
-                let runs = all
-                    .iter()
-                    .filter(|one| one.machine == "batch-upgrade" && one.input["batch_id"].is_string());
-                if let Some(run) = runs.collect::<Vec<_>>().get(n) {
-                    let batch = &run.input["batch_id"];
+                let Some(run) = all.iter().filter(is_run).nth(n) else { return };
+                let (batch, name) = (&run.input["batch_id"], format!("on-{started}"));
+                let _ = if goes_back {
+                    let input = json!({"batch_id": batch, "reason": "enough", "resume": run.name});
+                    service.start_execution("batch-rollback", Some(&name), input)
+                } else {
                     let input =
                         json!({"batch_id": batch, "target_version": fleet.target, "resume": run.name});
-                    let _ = service.start_execution("batch-upgrade", Some(&format!("on-{started}")), input);
-                }
+                    service.start_execution("batch-upgrade", Some(&name), input)
+                };
             }
             Self::StartUpgrade(n) => {
                 let input = json!({"batch_id": fleet.batches[n], "target_version": fleet.target});

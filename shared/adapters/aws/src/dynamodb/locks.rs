@@ -5,7 +5,7 @@
 //! - Every claim is conditioned on the row as it was read, and raises its fence. So no fence of a row is given twice,
 //!   and of two who claim a row only one does.
 //! - The batch's row is claimed first and freed last, and lists the clusters' rows from the start. While any row of a
-//!   lease is held, the batch's row tells which.
+//!   lease is held, the batch's row tells which. Whoever replaces a dead holder of the batch takes all that it lists.
 //! - A call that finds some rows its own, or its own with several fences, is the repetition of one that stopped. It
 //!   claims every row anew with one fence above all of them, rather than going on with the old one: the earlier call
 //!   may still be alive, about to undo what it claimed, and its undoing must not fit the rows any more. Its lease, if
@@ -52,7 +52,10 @@ impl Locks for DynamoDb {
         now: Timestamp,
     ) -> Result<LockOutcome, TaskError> {
         let names = resources(batch_id, clusters);
-        let rows = self.lock_rows(&names).await?;
+        let mut rows = self.lock_rows(&names).await?;
+        let others = self.left_with(&rows[0], &names, run_id, replacing).await?;
+        rows.extend(others);
+        rows[1..].sort_by(|a, b| a.resource.cmp(&b.resource));
         if let Some(taken) = rows.iter().find_map(|row| row.taken_from(run_id, replacing)) {
             return Ok(taken);
         }
@@ -65,7 +68,8 @@ impl Locks for DynamoDb {
         if !is_whole {
             let holder =
                 Holder { run_id: run_id.to_string(), execution_arn: execution_arn.to_owned(), since: now };
-            let claim = Claim { lease: &lease, holder, replacing, clusters: &names[1..] };
+            let clusters: Vec<String> = rows[1..].iter().map(|row| row.resource.clone()).collect();
+            let claim = Claim { lease: &lease, holder, replacing, clusters: &clusters };
             if let Some(lost_to) = self.claim_all(&rows, &claim).await? {
                 return lost_to.taken_from(run_id, replacing).ok_or_else(|| {
                     TaskError::conflict(format!("{} changed hands while it was taken", lost_to.resource))
@@ -118,6 +122,29 @@ impl Locks for DynamoDb {
 }
 
 impl DynamoDb {
+    /// What the batch's holder, who is replaced, holds beside what is asked for: it is taken over with the batch, for nobody
+    /// else would free it. The same when an earlier call of this run was about to, and stopped.
+    async fn left_with(
+        &self,
+        batch: &LockRow,
+        names: &[String],
+        run_id: &RunId,
+        replacing: Option<&str>,
+    ) -> Result<Vec<LockRow>, TaskError> {
+        let is_dead = |row: &LockRow| {
+            replacing.is_some_and(|dead| row.holder.as_ref().is_some_and(|held| held.execution_arn == dead))
+        };
+        let is_ours = batch.is_of(run_id);
+        if !is_ours && !is_dead(batch) {
+            return Ok(Vec::new());
+        }
+        let beside: Vec<String> =
+            batch.clusters.iter().filter(|name| !names.contains(name)).cloned().collect();
+        let rows = self.lock_rows(&beside).await?;
+        let is_left = |row: &LockRow| row.is_of(run_id) || is_dead(row) || is_ours && row.holder.is_some();
+        Ok(rows.into_iter().filter(is_left).collect())
+    }
+
     /// Claims the rows in order. `Some` is a row that somebody else came to first; then nothing is left claimed.
     ///
     /// An error leaves the rows that were claimed so far. They are this run's: it finds them when it asks again, and

@@ -1,25 +1,12 @@
-//! A fresh start goes on with a run that ended in the middle: nothing is proposed twice, nobody is restarted twice, and all
-//! that follows from the merge is asked anew.
-#![expect(clippy::unwrap_used, reason = "a test that cannot set up its case should stop there")]
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+//! On the way up.
 
 use guard_asl::TransitionKind;
 use guard_domain::{ClusterStatus as S, RunId};
-use guard_simulation::{FAULTS, Fault, Fleet, House, Occasion, What, invariants};
+use guard_simulation::House;
 use guard_tasks::RunRecords as _;
-use guard_world::Regression;
-use serde_json::{Value, json};
+use serde_json::json;
 
-fn upgrade() -> Value {
-    json!({"batch_id": "test", "target_version": "1.30.5"})
-}
-
-fn resume(run: &str) -> Value {
-    json!({"batch_id": "test", "target_version": "1.30.5", "resume": run, "reason": "Datadog is back"})
-}
+use crate::{assert_kept, end, fleet, restarts, resume, stop_at, stopped_at, upgrade};
 
 /// States after the merge.
 const AFTER_THE_MERGE: [(&str, &str); 10] = [
@@ -34,62 +21,6 @@ const AFTER_THE_MERGE: [(&str, &str); 10] = [
     ("batch-upgrade", "PostCheckClusters"),
     ("batch-upgrade", "PostCheck"),
 ];
-
-/// Small clusters with days of a past: what is gone on with is judged at another time of the day.
-fn fleet(clusters: usize) -> Fleet {
-    let mut fleet = Fleet::quick(clusters, 1).unwrap();
-    fleet.world.metrics_since = Some(fleet.world.start - jiff::SignedDuration::from_hours(10 * 24));
-    fleet
-}
-
-/// Stops the execution when it first enters a state.
-fn stop_at(house: &House, root: String, machine: &'static str, state: &'static str) {
-    let service = house.service.clone();
-    house.observe(move |transition| {
-        let is_there = transition.machine == machine && transition.state.as_deref() == Some(state);
-        if is_there && transition.kind == TransitionKind::Entered {
-            service.stop_execution(&root, "Stopped", "by a person").unwrap();
-        }
-    });
-}
-
-/// The journey, stopped and swept.
-async fn stopped_at(fleet: &Fleet, regresses: bool, machine: &'static str, state: &'static str) -> House {
-    let house = House::with_faults(fleet, |_: &Occasion| None).unwrap();
-    if regresses {
-        let regression =
-            Regression { from_version: "1.30.5".into(), error_factor: 30.0, latency_factor: 1.3 };
-        house.world.regress("test-euw1-2", regression);
-    }
-    let root = house.start("batch-upgrade", "run-1", upgrade()).unwrap();
-    stop_at(&house, root, machine, state);
-    house.run().await;
-    house.observe(|_| {});
-    house.sweep().await.unwrap();
-    house
-}
-
-fn end(house: &House, arn: &str) -> (String, String) {
-    let ended = house.service.describe_execution(arn).unwrap();
-    (ended.error.unwrap_or_else(|| ended.status.as_str().to_owned()), ended.cause.unwrap_or_default())
-}
-
-fn restarts(house: &House) -> BTreeMap<String, u64> {
-    let clusters = house.world.cluster_ids().into_iter().map(|id| (house.world.cluster(&id).unwrap(), id));
-    let all = clusters.flat_map(|(cluster, id)| {
-        cluster
-            .workloads
-            .into_iter()
-            .map(move |one| (format!("{id} {}/{}", one.namespace, one.name), u64::from(one.restarts)))
-    });
-    all.collect()
-}
-
-async fn assert_kept(house: &House, fleet: &Fleet, what: &str) {
-    house.sweep().await.unwrap();
-    let broken = invariants::broken(house, fleet, false).await.unwrap();
-    assert_eq!(broken, [], "{what}");
-}
 
 #[tokio::test(flavor = "current_thread")]
 async fn wherever_it_was_stopped_it_is_gone_on_with() {
@@ -267,61 +198,4 @@ async fn what_lives_is_left_alone() {
     assert_eq!(of("run-1").status.as_str(), "SUCCEEDED");
     assert!(of("run-2").cause.unwrap().contains("CANNOT_RESUME"), "it has not come to an end");
     assert_kept(&house, &fleet, "alive").await;
-}
-
-/// Each call of the planning goes wrong in each way, and what dies there is gone on with by the next one.
-#[tokio::test(flavor = "current_thread")]
-async fn every_call_of_the_planning_may_go_wrong() {
-    let fleet = Fleet::quick(1, 1).unwrap();
-    let base = stopped_at(&fleet, false, "cluster-converge", "WaitForWorkloads").await;
-    let root = base.start("batch-upgrade", "run-2", resume("run-1")).unwrap();
-    let calls = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&calls);
-    let is_planning = |occasion: &Occasion| {
-        occasion.state.as_deref() == Some("PlanBatch") && matches!(occasion.what, What::Call { .. })
-    };
-    let counting = base.fork(move |occasion: &Occasion| {
-        counted.fetch_add(usize::from(is_planning(occasion)), Ordering::Relaxed);
-        None
-    });
-    counting.run().await;
-    let calls = calls.load(Ordering::Relaxed);
-    assert!(calls > 20, "{calls} calls");
-    for nth in 0..calls {
-        for fault in FAULTS.into_iter().filter(|fault| *fault != Fault::IsStale) {
-            let (count, planned) = (AtomicUsize::new(0), fault.clone());
-            let house = base.fork(move |occasion: &Occasion| {
-                let is_it = is_planning(occasion) && count.fetch_add(1, Ordering::Relaxed) == nth;
-                is_it.then(|| planned.clone())
-            });
-            let what = format!("call {nth}, {fault:?}");
-            if fault == Fault::Dies {
-                // And a person stops it before it is tried again.
-                let (service, arn) = (house.service.clone(), root.clone());
-                house.observe(move |transition| {
-                    if matches!(transition.kind, TransitionKind::Retried { .. }) {
-                        service.stop_execution(&arn, "Stopped", "by a person").unwrap();
-                    }
-                });
-            }
-            house.run().await;
-            house.observe(|_| {});
-            house.sweep().await.unwrap();
-            let is_in_the_middle = house.store.clusters()[0].status.needs_an_owner();
-            assert_eq!(is_in_the_middle, !house.store.held_locks().is_empty(), "{what}");
-            let mut last = "run-2".to_owned();
-            if end(&house, &root).0 != "SUCCEEDED" {
-                // It took over, or it did not: one of the two can be gone on with.
-                let has_plan =
-                    house.store.entry(&RunId::parse("run-2").unwrap(), "plan").await.unwrap().is_some();
-                let of = if has_plan { "run-2" } else { "run-1" };
-                let arn = house.run_one("batch-upgrade", "run-3", resume(of)).await.unwrap();
-                assert_eq!(end(&house, &arn).0, "SUCCEEDED", "{what}: {:?}", end(&house, &arn));
-                last = "run-3".to_owned();
-            }
-            assert_eq!(house.store.clusters()[0].status, S::Healthy, "{what}, {last}");
-            assert!(restarts(&house).values().all(|count| *count <= 1), "{what}");
-            assert_kept(&house, &fleet, &what).await;
-        }
-    }
 }

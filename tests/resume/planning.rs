@@ -1,0 +1,123 @@
+//! What goes wrong while it is planned.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use guard_asl::TransitionKind;
+use guard_domain::{ClusterStatus as S, RunId};
+use guard_simulation::{FAULTS, Fault, Fleet, House, Occasion, What};
+use guard_tasks::RunRecords as _;
+
+use crate::{assert_kept, end, regress, restarts, resume, stopped_at, upgrade};
+
+/// Each call of the planning goes wrong in each way, and what dies there is gone on with by the next one.
+#[tokio::test(flavor = "current_thread")]
+async fn every_call_of_the_planning_may_go_wrong() {
+    let fleet = Fleet::quick(1, 1).unwrap();
+    let base = stopped_at(&fleet, false, "cluster-converge", "WaitForWorkloads").await;
+    let root = base.start("batch-upgrade", "run-2", resume("run-1")).unwrap();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let is_planning = |occasion: &Occasion| {
+        occasion.state.as_deref() == Some("PlanBatch") && matches!(occasion.what, What::Call { .. })
+    };
+    let counting = base.fork(move |occasion: &Occasion| {
+        counted.fetch_add(usize::from(is_planning(occasion)), Ordering::Relaxed);
+        None
+    });
+    counting.run().await;
+    let calls = calls.load(Ordering::Relaxed);
+    assert!(calls > 20, "{calls} calls");
+    for nth in 0..calls {
+        for fault in FAULTS.into_iter().filter(|fault| *fault != Fault::IsStale) {
+            let (count, planned) = (AtomicUsize::new(0), fault.clone());
+            let house = base.fork(move |occasion: &Occasion| {
+                let is_it = is_planning(occasion) && count.fetch_add(1, Ordering::Relaxed) == nth;
+                is_it.then(|| planned.clone())
+            });
+            let what = format!("call {nth}, {fault:?}");
+            if fault == Fault::Dies {
+                // And a person stops it before it is tried again.
+                let (service, arn) = (house.service.clone(), root.clone());
+                house.observe(move |transition| {
+                    if matches!(transition.kind, TransitionKind::Retried { .. }) {
+                        service.stop_execution(&arn, "Stopped", "by a person").unwrap();
+                    }
+                });
+            }
+            house.run().await;
+            house.observe(|_| {});
+            house.sweep().await.unwrap();
+            let is_in_the_middle = house.store.clusters()[0].status.needs_an_owner();
+            assert_eq!(is_in_the_middle, !house.store.held_locks().is_empty(), "{what}");
+            let mut last = "run-2".to_owned();
+            if end(&house, &root).0 != "SUCCEEDED" {
+                // It took over, or it did not: one of the two can be gone on with.
+                let has_plan =
+                    house.store.entry(&RunId::parse("run-2").unwrap(), "plan").await.unwrap().is_some();
+                let of = if has_plan { "run-2" } else { "run-1" };
+                let arn = house.run_one("batch-upgrade", "run-3", resume(of)).await.unwrap();
+                assert_eq!(end(&house, &arn).0, "SUCCEEDED", "{what}: {:?}", end(&house, &arn));
+                last = "run-3".to_owned();
+            }
+            assert_eq!(house.store.clusters()[0].status, S::Healthy, "{what}, {last}");
+            assert!(restarts(&house).values().all(|count| *count <= 1), "{what}");
+            assert_kept(&house, &fleet, &what).await;
+        }
+    }
+}
+
+/// The gate that says no dies at each of its calls. A no that was written down by then stands; without one it is asked anew.
+#[tokio::test(flavor = "current_thread")]
+async fn a_no_that_was_written_down_stands() {
+    let fleet = Fleet::quick(1, 1).unwrap();
+    let base = House::with_faults(&fleet, |_: &Occasion| None).unwrap();
+    regress(&base, "test-euw1-1");
+    let root = base.start("batch-upgrade", "run-1", upgrade()).unwrap();
+    let is_judging = |occasion: &Occasion| {
+        occasion.state.as_deref() == Some("JudgeSoak") && matches!(occasion.what, What::Call { .. })
+    };
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let counting = base.fork(move |occasion: &Occasion| {
+        counted.fetch_add(usize::from(is_judging(occasion)), Ordering::Relaxed);
+        None
+    });
+    counting.run().await;
+    assert_eq!(end(&counting, &root).0, "RolledBack");
+    let calls = calls.load(Ordering::Relaxed);
+    let mut stood = 0;
+    // The last look is the one that says no.
+    for nth in calls.saturating_sub(24)..calls {
+        let count = AtomicUsize::new(0);
+        let house = base.fork(move |occasion: &Occasion| {
+            let is_it = is_judging(occasion) && count.fetch_add(1, Ordering::Relaxed) == nth;
+            is_it.then_some(Fault::Dies)
+        });
+        let (service, arn) = (house.service.clone(), root.clone());
+        house.observe(move |transition| {
+            if matches!(transition.kind, TransitionKind::Retried { .. }) {
+                service.stop_execution(&arn, "Stopped", "by a person").unwrap();
+            }
+        });
+        house.run().await;
+        house.sweep().await.unwrap();
+        let run = RunId::parse("run-1").unwrap();
+        let progress = house.store.entry(&run, "progress").await.unwrap().unwrap();
+        let says_no = progress["test-euw1-1"] == "failed";
+        let followed = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&followed);
+        house.observe(move |transition| {
+            let is_asked = transition.state.as_deref() == Some("ConvergeClusters");
+            seen.fetch_add(usize::from(is_asked), Ordering::Relaxed);
+        });
+        let resumed = house.run_one("batch-upgrade", "run-2", resume("run-1")).await.unwrap();
+        house.observe(|_| {});
+        assert_eq!(end(&house, &resumed).0, "RolledBack", "call {nth}: {:?}", end(&house, &resumed));
+        assert_eq!(says_no, followed.load(Ordering::Relaxed) == 0, "call {nth}");
+        stood += usize::from(says_no);
+        assert_eq!(house.store.clusters()[0].status, S::FailedUpgradeRolledBack, "call {nth}");
+        assert_kept(&house, &fleet, &format!("call {nth}")).await;
+    }
+    assert!((1..24).contains(&stood), "{stood} of 24");
+}
