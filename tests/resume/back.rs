@@ -239,7 +239,7 @@ async fn the_way_back_goes_first() {
     });
     house.run_one("batch-upgrade", "run-2", resume("run-1")).await.unwrap();
     house.observe(|_| {});
-    let order = order.lock().unwrap();
+    let order = order.lock().unwrap().clone();
     let place = |state: &str| order.iter().position(|one| one == state).unwrap();
     assert!(place("StartRollback") < place("ConvergeClusters"), "{order:?}");
     assert!(place("ConvergeClusters") < place("Soak"), "{order:?}");

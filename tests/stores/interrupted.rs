@@ -7,7 +7,7 @@ use std::sync::Arc;
 use guard_domain::{ClusterStatus as S, Config, IstioVersion};
 use guard_memory::FixedConfig;
 use guard_tasks::ledger::{Ledger, RunRef};
-use guard_tasks::{AuditEntry, ErrorName, Lease, Locks as _, TaskError, VersionChange};
+use guard_tasks::{AuditEntry, ErrorName, Lease, LockOutcome, Locks as _, TaskError, VersionChange};
 use serde_json::json;
 
 use crate::dynamodb::{Stopped, Tables};
@@ -31,6 +31,7 @@ over_tables! {
     a_renewal_that_stopped_anywhere_is_completed,
     a_claim_that_stopped_anywhere_is_completed,
     a_claim_that_stopped_is_replaced_when_its_run_is_dead,
+    a_take_over_that_stopped_anywhere_is_completed,
     a_release_that_stopped_anywhere_is_completed,
     a_release_frees_only_what_is_still_its_own,
 }
@@ -300,6 +301,31 @@ async fn a_claim_that_stopped_is_replaced_when_its_run_is_dead(tables: &Tables) 
     assert!(next.fence > free.fence);
     for resource in ["batch#test", "cluster#c1", "cluster#c2", "cluster#c3"] {
         assert_eq!(tables.lock(resource).await, (next.fence.0, Some("arn:b".to_owned())));
+    }
+    assert_calm(tables).await;
+}
+
+/// Of a dead run that holds more than what is asked for.
+async fn a_take_over_that_stopped_anywhere_is_completed(tables: &Tables) {
+    for nth in 1..=4 {
+        let dead = lease(acquire(tables).await.unwrap());
+        let take_over = async |replacing: Option<&str>| {
+            let (run, batch, ids) = (run("b"), batch("test"), [cluster("c1")]);
+            tables.acquire(&run, "arn:b", &batch, &ids, replacing, second(7)).await
+        };
+        tables.network.plan("UpdateItem", nth, Event::Gone);
+        is_transient(take_over(Some("arn:a")).await);
+        tables.network.back();
+        // As planning asks: plainly, then in place of whom it found dead.
+        if let LockOutcome::Taken { holder_arn, .. } = take_over(None).await.unwrap() {
+            assert_eq!(holder_arn, "arn:a");
+            lease(take_over(Some("arn:a")).await.unwrap());
+        }
+        let held = lease(take_over(None).await.unwrap());
+        assert!(held.fence > dead.fence);
+        assert_locks(tables, 4, held.fence.0, Some("arn:b")).await;
+        tables.release(&held).await.unwrap();
+        assert_locks(tables, 4, held.fence.0, None).await;
     }
     assert_calm(tables).await;
 }

@@ -182,7 +182,7 @@ mod tests {
     proptest! {
         /// What bounds the loops of the machines: a phase that was asked about is left, and never entered again by a gate.
         #[test]
-        fn a_gate_leaves_nobody_waiting(phases in proptest::collection::vec(any_phase(), 0..8), says in 0..3) {
+        fn a_gate_leaves_nobody_waiting(phases in proptest::collection::vec(any_phase(), 0..8), says in 0_usize..3) {
             let mut p = progress(&phases);
             let verdict = [Verdict::Pass, Verdict::Fail, Verdict::Unknown][says];
             for (waiting, passed) in [

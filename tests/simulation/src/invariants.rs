@@ -5,7 +5,7 @@ mod seen;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use guard_domain::{ClusterId, ClusterRecord, ClusterStatus as S, Direction, IstioVersion, RunId};
+use guard_domain::{BatchId, ClusterId, ClusterRecord, ClusterStatus as S, Direction, IstioVersion, RunId};
 use guard_tasks::ledger::{MergeRequestEntry, OutcomeEntry, SoakEntry};
 use guard_tasks::{Lease, TaskError, VersionChange};
 
@@ -312,7 +312,7 @@ fn locks_end(seen: &Seen) -> Vec<String> {
     for (name, arn) in seen.house.store.held_locks() {
         let of_cluster = name.strip_prefix("cluster#").and_then(|id| ClusterId::parse(id).ok());
         let batch = match &of_cluster {
-            Some(id) => seen.batch_of(id).map(|batch| batch.as_str()),
+            Some(id) => seen.batch_of(id).map(BatchId::as_str),
             None => name.strip_prefix("batch#"),
         };
         if batch.is_some_and(|batch| !is_in_the_middle(batch)) {

@@ -242,14 +242,15 @@ impl PlanBatch {
     async fn go_on(&self, run: RunRef, plan: &Plan, earlier: &RunId) -> Result<Output, TaskError> {
         let back = self.ledger.progress(&run).await?.in_phase(Phase::Failed).len();
         let on = plan.clusters.len().saturating_sub(back);
-        let mut words = format!("goes on with run {earlier} of {}:", plan.batch_id);
+        let target = plan.headline_version(Direction::Upgrade).map(ToString::to_string).unwrap_or_default();
+        let mut left = Vec::new();
         if on > 0 {
-            let target = plan.headline_version(Direction::Upgrade).map(ToString::to_string);
-            words.push_str(&format!(" {on} clusters to {}, from the merge on", target.unwrap_or_default()));
+            left.push(format!("{on} clusters to {target}, from the merge on"));
         }
         if back > 0 {
-            words.push_str(&format!("{} {back} clusters on their way back", if on > 0 { ";" } else { "" }));
+            left.push(format!("{back} clusters on their way back"));
         }
+        let words = format!("goes on with run {earlier} of {}: {}", plan.batch_id, left.join("; "));
         self.ledger.audit(&run, Self::NAME, words).await?;
         if plan.direction == Direction::Upgrade {
             return Ok(Output { decision: Decision::Resume, ..Self::go(run, plan) });
