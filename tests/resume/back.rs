@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use guard_asl::TransitionKind;
-use guard_domain::{ClusterStatus as S, RunId};
+use guard_domain::{ClusterStatus as S, FreezeWindow, RunId};
 use guard_simulation::{Fleet, House, Occasion};
 use guard_tasks::RunRecords as _;
 use guard_world::Answer;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::{assert_kept, end, fleet, regress, restarts, resume, stop_at, stopped_at, upgrade};
@@ -250,6 +251,41 @@ async fn the_way_back_goes_first() {
         look.is_some()
             && look == house.store.entry(&RunId::parse("run-1").unwrap(), "soak#test-euw1-2").await.unwrap()
     );
+}
+
+/// A freeze window holds what goes up, and nothing that goes back.
+#[tokio::test(flavor = "current_thread")]
+async fn nothing_holds_the_way_back() {
+    let frozen = |clusters| {
+        let mut fleet = fleet(clusters);
+        let from = fleet.world.start + SignedDuration::from_mins(30);
+        fleet.config.policy.freeze_windows = vec![FreezeWindow {
+            from: Some(from),
+            to: Some(from + SignedDuration::from_hours(1_000)),
+            reason: "sale".to_owned(),
+            ..FreezeWindow::default()
+        }];
+        fleet
+    };
+    let fleet = frozen(2);
+    let house = stopped_at(&fleet, true, "batch-rollback", "ConvergeBack").await;
+    let (ended, cause) = resumes(&house, "batch-upgrade", "run-2", resume("run-1")).await;
+    assert!(ended == "GateFailed" && cause.contains("FREEZE_WINDOW"), "{ended}: {cause}");
+    let mut knowingly = resume("run-1");
+    knowingly["overrides"] = json!({"FREEZE_WINDOW": "agreed with the shop team"});
+    for (machine, input) in [("batch-rollback", back("run-1")), ("batch-upgrade", knowingly)] {
+        let copy = house.fork(|_: &Occasion| None);
+        let (ended, cause) = resumes(&copy, machine, "run-3", input).await;
+        assert!(ended == "SUCCEEDED" || ended == "RolledBack", "{machine}: {ended}: {cause}");
+        assert_kept(&copy, &fleet, machine).await;
+    }
+    // Where all of it goes back, an upgrade is not held either.
+    let mut fleet = frozen(2);
+    fleet.config.policy.rollback_scope = guard_domain::RollbackScope::Batch;
+    let house = stopped_at(&fleet, true, "batch-rollback", "ConvergeBack").await;
+    let (ended, cause) = resumes(&house, "batch-upgrade", "run-2", resume("run-1")).await;
+    assert_eq!(ended, "RolledBack", "{cause}");
+    assert_eq!(statuses(&house), [S::FailedUpgradeRolledBack; 2]);
 }
 
 /// Neither another batch's run nor one that has nothing in the middle is taken back.

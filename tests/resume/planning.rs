@@ -7,6 +7,7 @@ use guard_asl::TransitionKind;
 use guard_domain::{ClusterStatus as S, RunId};
 use guard_simulation::{FAULTS, Fault, Fleet, House, Occasion, What};
 use guard_tasks::RunRecords as _;
+use serde_json::json;
 
 use crate::{assert_kept, end, regress, restarts, resume, stopped_at, upgrade};
 
@@ -120,4 +121,54 @@ async fn a_no_that_was_written_down_stands() {
         assert_kept(&house, &fleet, &format!("call {nth}")).await;
     }
     assert!((1..24).contains(&stood), "{stood} of 24");
+}
+
+/// A rollback by hand dies while it moves its clusters: one that nobody has touched since goes back with the others.
+#[tokio::test(flavor = "current_thread")]
+async fn a_rollback_that_died_half_planned_takes_all_of_its_clusters_back() {
+    let fleet = Fleet::quick(2, 1).unwrap();
+    let base = House::with_faults(&fleet, |_: &Occasion| None).unwrap();
+    base.run_one("batch-upgrade", "run-1", upgrade()).await.unwrap();
+    let by_hand = json!({"batch_id": "test", "reason": "slower"});
+    let root = base.start("batch-rollback", "back-1", by_hand.clone()).unwrap();
+    let is_planning = |occasion: &Occasion| {
+        occasion.state.as_deref() == Some("PlanRollback") && matches!(occasion.what, What::Call { .. })
+    };
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let counting = base.fork(move |occasion: &Occasion| {
+        counted.fetch_add(usize::from(is_planning(occasion)), Ordering::Relaxed);
+        None
+    });
+    counting.run().await;
+    let calls = calls.load(Ordering::Relaxed);
+    let mut halves = 0;
+    for nth in 0..calls {
+        let count = AtomicUsize::new(0);
+        let house = base.fork(move |occasion: &Occasion| {
+            let is_it = is_planning(occasion) && count.fetch_add(1, Ordering::Relaxed) == nth;
+            is_it.then_some(Fault::Dies)
+        });
+        let (service, arn) = (house.service.clone(), root.clone());
+        house.observe(move |transition| {
+            if matches!(transition.kind, TransitionKind::Retried { .. }) {
+                service.stop_execution(&arn, "Stopped", "by a person").unwrap();
+            }
+        });
+        house.run().await;
+        house.observe(|_| {});
+        house.sweep().await.unwrap();
+        let statuses: Vec<S> = house.store.clusters().iter().map(|row| row.status).collect();
+        halves += usize::from(statuses == [S::RollbackRequired, S::Healthy]);
+        let mut input = by_hand.clone();
+        if statuses.contains(&S::RollbackRequired) {
+            input["resume"] = json!("back-1");
+        }
+        let arn = house.run_one("batch-rollback", "back-2", input).await.unwrap();
+        assert_eq!(end(&house, &arn).0, "SUCCEEDED", "call {nth}, {statuses:?}: {:?}", end(&house, &arn));
+        let all_back = house.store.clusters().iter().all(|row| row.status == S::FailedUpgradeRolledBack);
+        assert!(all_back, "call {nth}, {statuses:?}: {:?}", house.store.clusters());
+        assert_kept(&house, &fleet, &format!("call {nth}")).await;
+    }
+    assert!(halves > 0, "of {calls} calls");
 }
