@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use guard_asl::TransitionKind;
-use guard_domain::{ClusterStatus as S, FreezeWindow, RunId};
+use guard_domain::{ClusterStatus as S, FreezeWindow, RollbackScope, RunId};
 use guard_simulation::{Fleet, House, Occasion};
 use guard_tasks::RunRecords as _;
 use guard_world::Answer;
@@ -201,24 +201,24 @@ async fn a_rollback_by_hand_is_gone_on_with() {
 /// The request that is open would take a cluster back that a person has seen to meanwhile.
 #[tokio::test(flavor = "current_thread")]
 async fn a_request_that_reaches_others_is_withdrawn() {
-    let fleet = late(3);
-    let house = House::with_faults(&fleet, |_: &Occasion| None).unwrap();
-    regress(&house, "test-euw1-2");
-    regress(&house, "test-euw1-3");
-    let root = house.start("batch-upgrade", "run-1", upgrade()).unwrap();
-    stop_at(&house, root, "batch-rollback", "AwaitRollbackMerge");
-    house.run().await;
-    house.observe(|_| {});
-    house.sweep().await.unwrap();
+    let mut fleet = late(3);
+    fleet.config.policy.rollback_scope = RollbackScope::Batch;
+    let house = stopped_at(&fleet, true, "batch-rollback", "AwaitRollbackMerge").await;
+    assert_eq!(statuses(&house), [S::RollbackRequired; 3]);
     let third = house.store.clusters()[2].cluster_id.clone();
     house.edit_by_hand(&third, Some(|row: &mut guard_domain::ClusterRecord| row.status = S::Healthy));
     let (ended, cause) = resumes(&house, "batch-upgrade", "run-2", resume("run-1")).await;
     assert_eq!(ended, "RolledBack", "{cause}");
-    assert_eq!(statuses(&house), [S::Healthy, S::FailedUpgradeRolledBack, S::Healthy]);
+    let back = S::FailedUpgradeRolledBack;
+    assert_eq!(statuses(&house), [back, back, S::Healthy]);
     let all = house.world.merge_requests();
-    let [_, both, one] = &all[..] else { panic!("{:?}", requests(&house)) };
-    assert_eq!((both.state.as_str(), one.state.as_str()), ("closed", "merged"));
-    assert!(both.description.contains("test-euw1-3") && !one.description.contains("test-euw1-3"), "{both:?}");
+    let [_, whole, rest] = &all[..] else { panic!("{:?}", requests(&house)) };
+    assert_eq!((whole.state.as_str(), rest.state.as_str()), ("closed", "merged"));
+    for (id, is_of_both) in [("test-euw1-1", true), ("test-euw1-2", true), ("test-euw1-3", false)] {
+        let reaches = |description: &str| description.contains(&format!("| {id} |"));
+        assert!(reaches(&whole.description), "{id}");
+        assert_eq!(reaches(&rest.description), is_of_both, "{id}");
+    }
     let log = house.store.audit_log(&RunId::parse("run-2").unwrap()).await.unwrap();
     assert!(log.iter().any(|line| line.what.starts_with("withdrew ")), "{log:?}");
     assert_kept(&house, &fleet, "withdrawn").await;
@@ -281,7 +281,7 @@ async fn nothing_holds_the_way_back() {
     }
     // Where all of it goes back, an upgrade is not held either.
     let mut fleet = frozen(2);
-    fleet.config.policy.rollback_scope = guard_domain::RollbackScope::Batch;
+    fleet.config.policy.rollback_scope = RollbackScope::Batch;
     let house = stopped_at(&fleet, true, "batch-rollback", "ConvergeBack").await;
     let (ended, cause) = resumes(&house, "batch-upgrade", "run-2", resume("run-1")).await;
     assert_eq!(ended, "RolledBack", "{cause}");

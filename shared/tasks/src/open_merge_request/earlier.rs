@@ -37,6 +37,14 @@ impl OpenMergeRequest {
             Leftovers { merge_requests: self.merge_requests.as_ref(), ledger: &self.ledger, who: Self::NAME };
         // The newest first: of two for the same cluster it is the one that people were asked for last.
         for (name, mut entry) in all.into_iter().rev().filter(|(name, _)| !name.starts_with(&prefix)) {
+            let is_of_others = !entry.clusters.iter().any(|id| {
+                let mut all = clusters.iter();
+                all.any(|planned| planned.record.cluster_id == *id)
+            });
+            if entry.landed.is_some() && is_of_others {
+                // An earlier try of this run, and over.
+                continue;
+            }
             self.locks.confirm(&run.lease()).await.context("confirm the lock")?;
             let Some(iid) = leftovers.number_of(run, &name, &mut entry).await? else {
                 leftovers.discard(run, &entry).await?;
