@@ -1,6 +1,6 @@
 //! `guard status`: what runs, what waits for a person, how the last runs ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use guard_aws::{Execution, ExecutionState, HeldLock};
 use guard_domain::{BatchId, ClusterRecord, ClusterStatus, cause_in_words};
@@ -161,8 +161,15 @@ async fn unowned(
         }
     }
     let names: Vec<&str> = open.iter().map(|row| row.cluster_id.as_str()).collect();
+    let runs: BTreeSet<&str> = held.iter().filter_map(|lock| lock.execution_arn.rsplit(':').next()).collect();
+    let runs = runs.into_iter().collect::<Vec<_>>().join(" or ");
+    let by_name = if runs.is_empty() || open.iter().all(|row| row.status == ClusterStatus::MrCreated) {
+        String::new()
+    } else {
+        format!(". To go on, or back: guard run, or guard rollback, with --resume {runs}")
+    };
     print::warning(&format!(
-        "left in the middle, and no live run owns them: {}. docs/runbook.md says what to do: section \
+        "left in the middle, and no live run owns them: {}{by_name}. docs/runbook.md says what to do: section \
          Clusters left in the middle",
         names.join(", ")
     ));

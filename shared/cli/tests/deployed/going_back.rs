@@ -101,6 +101,32 @@ fn with_stop_run_the_run_and_all_inside_of_it_are_stopped_first() {
     assert!(ran.out.contains(&started));
 }
 
+/// What an ended run left in the middle is named by that run: the machine knows whether it may go back.
+#[test]
+fn what_a_run_left_in_the_middle_goes_back_by_its_name() {
+    let aws = Aws::start();
+    aws.account().tables.cluster("eks-1", "test", "upgrading");
+    let unasked = aws.guard(&[&ROLLBACK[..5], &["--resume", "test-1.30.5"]].concat());
+    unasked.notes(&["Start the way back of what test-1.30.5 left in the middle of test?"]);
+    let ran = aws.guard(&with(&["--resume", "test-1.30.5"]));
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let arn = ran.out.lines().nth(1).unwrap().split_whitespace().nth(1).unwrap().to_owned();
+    let mut account = aws.account();
+    let input = &account.execution(&arn).unwrap().input;
+    let said = json!({"batch_id": "test", "reason": "slower than last week", "resume": "test-1.30.5"});
+    assert_eq!(*input, said);
+    drop(account);
+    for wrong in [&["--resume", "no run"][..], &["--resume", "run-1", "--stop-run"]] {
+        assert_eq!(aws.guard(&with(wrong)).code, 2, "{wrong:?}");
+    }
+    // One that is under way takes them back itself.
+    let (aws, arn, _) = under_way();
+    let ran = aws.guard(&with(&["--resume", "run-1"]));
+    assert_eq!(ran.code, 3, "{}", ran.err);
+    ran.notes(&["run-1 is under way: eks-1 is upgrading", "start again with --resume run-1"]);
+    assert_eq!(aws.account().execution(&arn).unwrap().status, "RUNNING");
+}
+
 /// A dry run changes nothing: it is in nobody's way.
 #[test]
 fn a_dry_run_is_not_stopped() {

@@ -111,7 +111,11 @@ fn clusters_that_a_dead_run_left_in_the_middle_are_pointed_at() {
         "no run of this batch is under way",
         "ABORTED",
     ]);
-    ran.notes(&["left in the middle, and no live run owns them: eks-2", "Clusters left in the middle"]);
+    ran.notes(&[
+        "left in the middle, and no live run owns them: eks-2",
+        "guard run, or guard rollback, with --resume run-1",
+        "Clusters left in the middle",
+    ]);
     let unknown = aws.guard(&["status", "--batch", "moon"]);
     assert_eq!(unknown.code, 1);
     unknown.notes(&["`moon` is not a batch of the registry; known are prod, test"]);
