@@ -277,6 +277,9 @@ async fn nothing_holds_the_way_back() {
         let copy = house.fork(|_: &Occasion| None);
         let (ended, cause) = resumes(&copy, machine, "run-3", input).await;
         assert!(ended == "SUCCEEDED" || ended == "RolledBack", "{machine}: {ended}: {cause}");
+        let log = copy.store.audit_log(&RunId::parse("run-3").unwrap()).await.unwrap();
+        let is_told = log.iter().any(|line| line.what.contains("FREEZE_WINDOW overridden: agreed"));
+        assert_eq!(is_told, machine == "batch-upgrade", "{log:?}");
         assert_kept(&copy, &fleet, machine).await;
     }
     // Where all of it goes back, an upgrade is not held either.

@@ -267,6 +267,15 @@ impl PlanBatch {
         let target = run.target_version.as_ref().map_or_else(String::new, |target| format!(" to {target}"));
         let words = format!("planned {} clusters of {}{target}", plan.clusters.len(), plan.batch_id);
         self.ledger.audit(run, Self::NAME, words).await?;
+        self.note_overrides(run, overrides).await
+    }
+
+    /// Which gates were passed over knowingly.
+    async fn note_overrides(
+        &self,
+        run: &RunRef,
+        overrides: &BTreeMap<String, String>,
+    ) -> Result<(), TaskError> {
         for (code, reason) in overrides {
             self.ledger.audit(run, Self::NAME, format!("gate {code} overridden: {reason}")).await?;
         }

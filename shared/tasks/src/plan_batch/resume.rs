@@ -59,7 +59,7 @@ impl PlanBatch {
         if let Some(frozen) = self.frozen(&run).await? {
             run.fence =
                 self.lock(&frozen).await?.map_err(|held| TaskError::conflict(text::findings(&held)))?;
-            return self.go_on(run, &frozen, earlier).await;
+            return self.go_on(run, &frozen, &wish).await;
         }
         let remains = Remains::read(&self.ledger, earlier).await?;
         let Some(old) = &remains.plan else {
@@ -73,7 +73,7 @@ impl PlanBatch {
             plan.config.validation.soak_period_minutes = minutes;
             refuse_problems(&plan.config, "input.soak_minutes")?;
         }
-        plan.reason = wish.reason;
+        plan.reason.clone_from(&wish.reason);
         let mut findings = if progress.in_phase(Phase::Planned).is_empty() {
             // Nothing holds the way back.
             Vec::new()
@@ -99,7 +99,7 @@ impl PlanBatch {
             Direction::Rollback => Vec::new(),
         };
         self.take_over(&run, earlier, &plan, &progress, remains.rollbacks).await?;
-        self.go_on(run, &plan, earlier).await
+        self.go_on(run, &plan, &wish).await
     }
 
     /// What is left to do: of the clusters that the run planned, those that are still in the middle, by their rows as they are
@@ -239,7 +239,7 @@ impl PlanBatch {
     }
 
     /// Says so. A second call says it again, for the first may have died before.
-    async fn go_on(&self, run: RunRef, plan: &Plan, earlier: &RunId) -> Result<Output, TaskError> {
+    async fn go_on(&self, run: RunRef, plan: &Plan, wish: &Wish<'_>) -> Result<Output, TaskError> {
         let back = self.ledger.progress(&run).await?.in_phase(Phase::Failed).len();
         let on = plan.clusters.len().saturating_sub(back);
         let target = plan.headline_version(Direction::Upgrade).map(ToString::to_string).unwrap_or_default();
@@ -250,8 +250,9 @@ impl PlanBatch {
         if back > 0 {
             left.push(format!("{back} clusters on their way back"));
         }
-        let words = format!("goes on with run {earlier} of {}: {}", plan.batch_id, left.join("; "));
+        let words = format!("goes on with run {} of {}: {}", wish.earlier, plan.batch_id, left.join("; "));
         self.ledger.audit(&run, Self::NAME, words).await?;
+        self.note_overrides(&run, wish.overrides).await?;
         if plan.direction == Direction::Upgrade {
             return Ok(Output { decision: Decision::Resume, ..Self::go(run, plan) });
         }
