@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use guard_domain::{ClusterRecord, ClusterStatus};
-use guard_simulation::{Event, Fleet, House, Journey, invariants};
+use guard_simulation::{Event, Fleet, House, Journey, Occasion, invariants};
 use serde_json::{Value, json};
 
 use crate::person::{in_the_middle, looks_after};
@@ -53,6 +53,19 @@ async fn broken(house: &House, fleet: &Fleet, when: &str) -> Vec<String> {
     broken.into_iter().map(|broken| format!("{when}: {}: {}", broken.invariant, broken.what)).collect()
 }
 
+/// What is wrong where today's code goes on with it by its name, from the record that the older release wrote.
+async fn goes_on(house: &House, fleet: &Fleet, kept: &Kept) -> Vec<String> {
+    let copy = house.fork(|_: &Occasion| None);
+    let on = json!({"batch_id": fleet.batches[0], "target_version": fleet.target, "resume": OLD});
+    let (end, why) = run(&copy, "batch-upgrade", "on", on).await;
+    let expected = if kept.recording.scene.regresses.is_some() { "RolledBack" } else { "SUCCEEDED" };
+    let mut wrong = broken(&copy, fleet, "gone on with").await;
+    if end != expected || !in_the_middle(&copy).is_empty() {
+        wrong.push(format!("going on ended as {end}: {why}"));
+    }
+    wrong
+}
+
 /// One point: what became of it, and what is wrong.
 async fn cut(kept: &Kept, n: usize) -> (String, Vec<String>) {
     let (house, fleet) = died_after(kept, n).await;
@@ -64,6 +77,7 @@ async fn cut(kept: &Kept, n: usize) -> (String, Vec<String>) {
 
     let was_in_the_middle = !in_the_middle(&house).is_empty();
     if was_in_the_middle {
+        wrong.extend(goes_on(&house, &fleet, kept).await);
         looks_after(&house, &fleet, OLD).await;
     }
     let is_at_target = |row: &ClusterRecord| {
