@@ -105,6 +105,24 @@ async fn a_chain_of_runs_restarts_nobody_twice_on_the_way_back() {
     assert_kept(&house, &fleet, "chain").await;
 }
 
+/// Whom an earlier run of the chain took back is no part of the later ones, and their end tells it all the same.
+#[tokio::test(flavor = "current_thread")]
+async fn who_is_back_is_told_at_the_end_of_a_chain() {
+    let fleet = fleet(2);
+    let house = stopped_at(&fleet, true, "batch-upgrade", "DecideAfterRollback").await;
+    assert_eq!(statuses(&house), [S::Upgrading, S::FailedUpgradeRolledBack]);
+    let root = house.start("batch-upgrade", "run-2", resume("run-1")).unwrap();
+    stop_at(&house, root, "batch-upgrade", "Soak");
+    house.run().await;
+    house.observe(|_| {});
+    house.sweep().await.unwrap();
+    let (ended, cause) = resumes(&house, "batch-upgrade", "run-3", resume("run-2")).await;
+    assert!(ended == "RolledBack" && cause.contains("test-euw1-2"), "{ended}: {cause}");
+    assert_eq!(statuses(&house), [S::Healthy, S::FailedUpgradeRolledBack]);
+    assert!(house.store.held_locks().is_empty());
+    assert_kept(&house, &fleet, "chain").await;
+}
+
 /// What is merged meanwhile, or closed, is seen when it is gone on with.
 #[tokio::test(flavor = "current_thread")]
 async fn a_request_that_was_closed_is_opened_anew() {
