@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::{Decision, Output, PlanBatch, orphans, refuse_problems, tickets};
 use crate::holder::Remains;
-use crate::ledger::{ROLLBACK_REQUESTS, RollbackEntry, RunRef, UPGRADE};
+use crate::ledger::{LandedEntry, ROLLBACK_REQUESTS, RollbackEntry, RunRef, UPGRADE};
 use crate::settle::Outcome;
 use crate::task::Task as _;
 use crate::{Context, TaskError};
@@ -27,8 +27,8 @@ use crate::{Context, TaskError};
 const TAKEN_OVER: [&str; 3] = ["pre-check#", "canaries#", ROLLBACK_REQUESTS];
 
 /// And those of an upgrade that is gone on with: what was proposed and landed, and when.
-const OF_AN_UPGRADE: [&str; 4] =
-    ["merge-request#upgrade#", "findings-of-merge-request#upgrade#", "landed#upgrade", "changed-at"];
+const OF_AN_UPGRADE: [&str; 3] =
+    ["merge-request#upgrade#", "findings-of-merge-request#upgrade#", "changed-at"];
 
 /// What is asked for.
 pub(super) struct Wish<'a> {
@@ -225,6 +225,15 @@ impl PlanBatch {
             for (name, value) in self.ledger.read_all::<Value>(earlier, &prefix).await? {
                 self.ledger.write(run, &name, &value).await?;
             }
+        }
+        if plan.direction == Direction::Upgrade {
+            // Gathered anew: the run may have died before it did so, or only some of its requests landed.
+            let mut landed_in = LandedEntry::new();
+            for (_, entry) in self.ledger.merge_requests(earlier, UPGRADE).await? {
+                let commit = entry.landed.map(|landed| landed.commit);
+                landed_in.extend(entry.clusters.into_iter().zip(commit.into_iter().cycle()));
+            }
+            self.ledger.write(run, &format!("landed#{UPGRADE}"), &landed_in).await?;
         }
         // Tries are counted on, so that each has a branch of its own.
         let (attempt, clusters) = match plan.direction {
