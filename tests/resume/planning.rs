@@ -1,12 +1,12 @@
 //! What goes wrong while it is planned.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use guard_asl::TransitionKind;
 use guard_domain::{ClusterStatus as S, RunId};
 use guard_simulation::{FAULTS, Fault, Fleet, House, Occasion, What};
-use guard_tasks::RunRecords as _;
+use guard_tasks::{ErrorName, RunRecords as _};
 use serde_json::json;
 
 use crate::{assert_kept, end, regress, restarts, resume, stopped_at, upgrade};
@@ -68,6 +68,40 @@ async fn every_call_of_the_planning_may_go_wrong() {
     }
 }
 
+fn is_call_in(occasion: &Occasion, state: &str) -> bool {
+    occasion.state.as_deref() == Some(state) && matches!(occasion.what, What::Call { .. })
+}
+
+/// How many calls a state makes, to the end of what was begun.
+async fn calls_in(base: &House, state: &'static str) -> usize {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let house = base.fork(move |occasion: &Occasion| {
+        counted.fetch_add(usize::from(is_call_in(occasion, state)), Ordering::Relaxed);
+        None
+    });
+    house.run().await;
+    calls.load(Ordering::Relaxed)
+}
+
+/// A copy in which the function of a state dies at its n-th call, and a person stops the run before it is tried again.
+async fn died_in(base: &House, root: &str, state: &'static str, nth: usize) -> House {
+    let count = AtomicUsize::new(0);
+    let house = base.fork(move |occasion: &Occasion| {
+        let is_it = is_call_in(occasion, state) && count.fetch_add(1, Ordering::Relaxed) == nth;
+        is_it.then_some(Fault::Dies)
+    });
+    let (service, arn) = (house.service.clone(), root.to_owned());
+    house.observe(move |transition| {
+        if matches!(transition.kind, TransitionKind::Retried { .. }) {
+            service.stop_execution(&arn, "Stopped", "by a person").unwrap();
+        }
+    });
+    house.run().await;
+    house.observe(|_| {});
+    house
+}
+
 /// The gate that says no dies at each of its calls. A no that was written down by then stands; without one it is asked anew.
 #[tokio::test(flavor = "current_thread")]
 async fn a_no_that_was_written_down_stands() {
@@ -75,33 +109,11 @@ async fn a_no_that_was_written_down_stands() {
     let base = House::with_faults(&fleet, |_: &Occasion| None).unwrap();
     regress(&base, "test-euw1-1");
     let root = base.start("batch-upgrade", "run-1", upgrade()).unwrap();
-    let is_judging = |occasion: &Occasion| {
-        occasion.state.as_deref() == Some("JudgeSoak") && matches!(occasion.what, What::Call { .. })
-    };
-    let calls = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&calls);
-    let counting = base.fork(move |occasion: &Occasion| {
-        counted.fetch_add(usize::from(is_judging(occasion)), Ordering::Relaxed);
-        None
-    });
-    counting.run().await;
-    assert_eq!(end(&counting, &root).0, "RolledBack");
-    let calls = calls.load(Ordering::Relaxed);
+    let calls = calls_in(&base, "JudgeSoak").await;
     let mut stood = 0;
     // The last look is the one that says no.
     for nth in calls.saturating_sub(24)..calls {
-        let count = AtomicUsize::new(0);
-        let house = base.fork(move |occasion: &Occasion| {
-            let is_it = is_judging(occasion) && count.fetch_add(1, Ordering::Relaxed) == nth;
-            is_it.then_some(Fault::Dies)
-        });
-        let (service, arn) = (house.service.clone(), root.clone());
-        house.observe(move |transition| {
-            if matches!(transition.kind, TransitionKind::Retried { .. }) {
-                service.stop_execution(&arn, "Stopped", "by a person").unwrap();
-            }
-        });
-        house.run().await;
+        let house = died_in(&base, &root, "JudgeSoak", nth).await;
         house.sweep().await.unwrap();
         let run = RunId::parse("run-1").unwrap();
         let progress = house.store.entry(&run, "progress").await.unwrap().unwrap();
@@ -131,32 +143,10 @@ async fn a_rollback_that_died_half_planned_takes_all_of_its_clusters_back() {
     base.run_one("batch-upgrade", "run-1", upgrade()).await.unwrap();
     let by_hand = json!({"batch_id": "test", "reason": "slower"});
     let root = base.start("batch-rollback", "back-1", by_hand.clone()).unwrap();
-    let is_planning = |occasion: &Occasion| {
-        occasion.state.as_deref() == Some("PlanRollback") && matches!(occasion.what, What::Call { .. })
-    };
-    let calls = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&calls);
-    let counting = base.fork(move |occasion: &Occasion| {
-        counted.fetch_add(usize::from(is_planning(occasion)), Ordering::Relaxed);
-        None
-    });
-    counting.run().await;
-    let calls = calls.load(Ordering::Relaxed);
+    let calls = calls_in(&base, "PlanRollback").await;
     let mut halves = 0;
     for nth in 0..calls {
-        let count = AtomicUsize::new(0);
-        let house = base.fork(move |occasion: &Occasion| {
-            let is_it = is_planning(occasion) && count.fetch_add(1, Ordering::Relaxed) == nth;
-            is_it.then_some(Fault::Dies)
-        });
-        let (service, arn) = (house.service.clone(), root.clone());
-        house.observe(move |transition| {
-            if matches!(transition.kind, TransitionKind::Retried { .. }) {
-                service.stop_execution(&arn, "Stopped", "by a person").unwrap();
-            }
-        });
-        house.run().await;
-        house.observe(|_| {});
+        let house = died_in(&base, &root, "PlanRollback", nth).await;
         house.sweep().await.unwrap();
         let statuses: Vec<S> = house.store.clusters().iter().map(|row| row.status).collect();
         halves += usize::from(statuses == [S::RollbackRequired, S::Healthy]);
@@ -171,4 +161,33 @@ async fn a_rollback_that_died_half_planned_takes_all_of_its_clusters_back() {
         assert_kept(&house, &fleet, &format!("call {nth}")).await;
     }
     assert!(halves > 0, "of {calls} calls");
+}
+
+/// The watcher never comes from noting that the request landed to writing which commit brought each cluster its change.
+#[tokio::test(flavor = "current_thread")]
+async fn what_landed_is_gathered_anew() {
+    let fleet = Fleet::quick(1, 1).unwrap();
+    let (has_failed, is_over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (failed, over) = (Arc::clone(&has_failed), Arc::clone(&is_over));
+    let house = House::with_faults(&fleet, move |occasion: &Occasion| {
+        let is_it = matches!(&occasion.what, What::Call { operation, .. } if operation == "write entry landed#upgrade");
+        failed.fetch_or(is_it, Ordering::Relaxed);
+        (is_it && !over.load(Ordering::Relaxed)).then(|| Fault::fails(ErrorName::Transient))
+    })
+    .unwrap();
+    let root = house.start("batch-upgrade", "run-1", upgrade()).unwrap();
+    while !has_failed.load(Ordering::Relaxed) {
+        house.step().await.unwrap();
+    }
+    house.service.stop_execution(&root, "Stopped", "by a person").unwrap();
+    house.run().await;
+    house.sweep().await.unwrap();
+    is_over.store(true, Ordering::Relaxed);
+    assert_eq!(house.store.clusters()[0].status, S::Upgrading);
+    let of = async |run| house.store.entry(&RunId::parse(run).unwrap(), "landed#upgrade").await.unwrap();
+    assert_eq!(of("run-1").await, None);
+    let resumed = house.run_one("batch-upgrade", "run-2", resume("run-1")).await.unwrap();
+    assert_eq!(end(&house, &resumed).0, "SUCCEEDED", "{:?}", end(&house, &resumed));
+    assert!(of("run-2").await.is_some());
+    assert_kept(&house, &fleet, "gathered").await;
 }
